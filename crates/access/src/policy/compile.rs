@@ -19,6 +19,7 @@ use super::consent::Consents;
 use super::document::{BreakGlass, By, Document, Effect, GrantText, PolicyError, Problem, Who};
 use super::errand::{Bulk, Errand, Operation, is_operation, operation_of};
 use super::facilities::{Places, patients_of};
+use super::presets::is_elsewhere;
 use super::rights::{ACTIONS, Owed, Reach, Rights, Rule, Way};
 use super::subject::{Bound, Subject};
 use super::variables::{NoValue, Values};
@@ -187,7 +188,7 @@ impl Policy {
                 for path in paths {
                     let has =
                         |of: &TypeId| Mask::new(surroundings.model, *of, [path.as_str()]).is_ok();
-                    if !types.iter().any(has) {
+                    if !types.iter().any(has) && !is_elsewhere(path, paths) {
                         wrong(
                             member,
                             format!("\"{path}\" is no element that can be kept apart"),
@@ -446,8 +447,8 @@ pub(super) fn types_of(
 }
 
 /// Whether a grant's types cover a type for an action. What is within a compartment covers no writing of
-/// Binaries. Looking at AuditEvents, and with them at the
-/// tenant's own audit trail, is not given by a grant of every type: it must be named.
+/// Binaries. Looking at AuditEvents, and with them at the tenant's own audit trail, is not given by a grant of
+/// every type, nor is changing and deleting those that programs sent: the type must be named.
 pub(super) fn covers(
     grant: &GrantText,
     action: ActionName,
@@ -459,7 +460,7 @@ pub(super) fn covers(
         ActionName::Read | ActionName::Search | ActionName::History
     );
     let guarded = grant.effect == Effect::Allow
-        && looks
+        && action != ActionName::Create
         && model.type_name(type_id) == "AuditEvent"
         && !grant.types.iter().any(|t| t == "AuditEvent");
     // A Binary is in no compartment; looking at it, its context says in which.
@@ -637,19 +638,19 @@ impl<'a> Ways<'a> {
         let model = self.surroundings.model;
         let name = model.type_name(type_id);
         // `Patient.telecom` is about patients only.
+        let has = |p: &&str| Mask::new(model, type_id, [*p]).is_ok();
         let own = paths.iter().map(String::as_str).filter(|path| {
             path.split_once('.')
                 .is_none_or(|(of, _)| of == name || model.type_id(of).is_none())
         });
+        // What this version does not have there is nothing to hide.
+        let own = own.filter(|path| !is_elsewhere(path, paths) || has(path));
         let found = Mask::new(model, type_id, own.clone());
         let mask = match found {
             Ok(mask) => mask,
             // Of every type, those that have it.
-            Err(_) if self.all => {
-                let has = |p: &&str| Mask::new(model, type_id, [*p]).is_ok();
-                Mask::new(model, type_id, own.filter(has))
-                    .map_err(|e| Silent::Wrong(member, e.to_string()))?
-            }
+            Err(_) if self.all => Mask::new(model, type_id, own.filter(has))
+                .map_err(|e| Silent::Wrong(member, e.to_string()))?,
             Err(e) => return Err(Silent::Wrong(member, e.to_string())),
         };
         Ok((!mask.is_empty()).then(|| Arc::new(mask)))

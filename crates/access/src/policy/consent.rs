@@ -32,8 +32,8 @@ pub(super) struct Consent {
     /// The server that the patient is said to be of, if one is named.
     base: Option<Box<str>>,
     rule: Rule,
-    /// What it permits may open charts.
-    opens: bool,
+    /// From when on what it permits may open charts; none if it never does.
+    opens: Option<i64>,
     /// When what it says changes.
     turns: Vec<i64>,
 }

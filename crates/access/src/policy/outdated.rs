@@ -2,7 +2,7 @@
 //! is: whoever administers is told which of its grants open more than the ready policies do, and what these say
 //! in their place.
 
-use super::document::{By, Document, GrantText};
+use super::document::{Actions, By, Document, GrantText};
 use super::presets::PRESETS;
 
 impl Document {
@@ -58,37 +58,58 @@ fn instead(grant: &GrantText) -> Option<(Document, GrantText)> {
 /// The last words of the names of grants of the directory.
 const DIRECTORY: &str = "the directory";
 
-/// What ready policies once said where they say this now: charts by searches alone, everybody's diaries, a front
-/// desk without slots, and what was searched for in the trail.
+/// What ready policies once said where they say this now: less hidden, everybody's diaries, and charts by searches
+/// alone.
 fn once(now: &GrantText) -> Vec<GrantText> {
-    let mut all = Vec::new();
-    let mut once = now.clone();
-    let diaries = ["Schedule", "Slot"].map(str::to_owned);
-    if now.types == diaries {
-        return all;
+    let mut all = vec![now.clone()];
+    for (name, types, hide) in SHOWN {
+        if now.name == *name {
+            let owned = |of: &[&str]| of.iter().map(|one| (*one).to_owned()).collect();
+            let mut once = now.clone();
+            (once.types, once.hide) = (owned(types), owned(hide));
+            all.push(once);
+        }
     }
     if now.name.ends_with(DIRECTORY) {
+        let mut once = now.clone();
         let behind = now.types.iter().position(|of| of == "Endpoint");
         let at = behind.map_or(now.types.len(), |at| at + 1);
+        let diaries = ["Schedule", "Slot"].map(str::to_owned);
         once.types.splice(at..at, diaries);
-        all.push(once);
-        return all;
-    }
-    once.types.retain(|of| of != "Slot");
-    if once != *now {
-        all.push(once.clone());
-    }
-    if let Some(by) = once.by.take() {
-        once.within = chart(by).map(str::to_owned);
-        all.push(once);
-        return all;
-    }
-    let hidden = std::mem::take(&mut once.hide);
-    if hidden == ["AuditEvent.entity.query"] {
+        // Nobody changed it by a ready policy.
+        once.actions = Actions::Letters("rs".to_owned());
         all.push(once);
     }
+    let by_search = |once: &GrantText| {
+        let mut once = once.clone();
+        once.within = chart(once.by.take()?).map(str::to_owned);
+        Some(once)
+    };
+    let searches: Vec<GrantText> = all.iter().filter_map(by_search).collect();
+    all.extend(searches);
+    all.retain(|once| once != now);
     all
 }
+
+/// Grants that once hid less: their types and what they hid then.
+const SHOWN: &[(&str, &[&str], &[&str])] = &[
+    ("tenant-administrator: the trail", &["AuditEvent"], &[]),
+    (
+        "biller: patients",
+        &["Patient", "Encounter"],
+        &["Patient.contact", "Encounter.diagnosis"],
+    ),
+    (
+        "front-desk: appointments",
+        &[
+            "Appointment",
+            "AppointmentResponse",
+            "Schedule",
+            "Encounter",
+        ],
+        &[],
+    ),
+];
 
 /// The search that stood for a rule of charts.
 const fn chart(by: By) -> Option<&'static str> {

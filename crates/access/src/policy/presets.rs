@@ -25,7 +25,7 @@ pub const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "own-facility",
-        about: "Whoever treats sees charts of the patients that their facilities manage or saw.",
+        about: "Whoever treats sees charts of the patients whom their Organizations manage, and who were seen at their Locations.",
         by: By::Facility,
     },
     Preset {
@@ -71,10 +71,78 @@ const DIARIES: &[&str] = &["Schedule", "Slot"];
 const DESK: &[&str] = &[
     "Appointment",
     "AppointmentResponse",
-    "Schedule",
-    "Slot",
     "Encounter",
+    "Coverage",
+    "RelatedPerson",
 ];
+/// Who treats somebody, and with what: what patients look up.
+const STAFF: &[&str] = &[
+    "Organization",
+    "Location",
+    "Practitioner",
+    "PractitionerRole",
+    "HealthcareService",
+    "Medication",
+    "Questionnaire",
+];
+/// What of it is not for patients.
+const STAFF_ONLY: &[&str] = &[
+    "Practitioner.telecom",
+    "Practitioner.address",
+    "Practitioner.birthDate",
+    "PractitionerRole.telecom",
+    "PractitionerRole.contact",
+];
+/// What a whole tenant goes by: who is who and where, and what resources, terms and searches mean.
+const OF_ALL: &[&str] = &[
+    "Organization",
+    "OrganizationAffiliation",
+    "Location",
+    "Practitioner",
+    "PractitionerRole",
+    "HealthcareService",
+    "Endpoint",
+    "ValueSet",
+    "CodeSystem",
+    "ConceptMap",
+    "NamingSystem",
+    "SearchParameter",
+    "StructureDefinition",
+    "StructureMap",
+    "OperationDefinition",
+    "CapabilityStatement",
+    "CompartmentDefinition",
+    "GraphDefinition",
+    "MessageDefinition",
+    "ImplementationGuide",
+    "Subscription",
+];
+/// Holds for those who do not administer the tenant as well.
+const NOT_ADMINISTRATORS: &str = "%roles.where($this = 'tenant-administrator').empty()";
+/// What an Encounter says of why somebody came, by versions of FHIR.
+const WHY: &[&str] = &[
+    "Encounter.diagnosis",
+    "Encounter.reasonCode",
+    "Encounter.reasonReference",
+    "Encounter.reason",
+];
+
+/// Whether a version of FHIR may lack an element of those that are hidden: it says the same in others, which are
+/// hidden as well.
+pub(super) fn is_elsewhere(path: &str, hidden: &[String]) -> bool {
+    let instead: &[&str] = match path {
+        "Encounter.reason" => &["Encounter.reasonCode", "Encounter.reasonReference"],
+        "Encounter.reasonCode" | "Encounter.reasonReference" => &["Encounter.reason"],
+        "PractitionerRole.contact" => &["PractitionerRole.telecom"],
+        "PractitionerRole.telecom" => &["PractitionerRole.contact"],
+        _ => return false,
+    };
+    instead.iter().all(|one| hidden.iter().any(|h| h == one))
+}
+
+fn texts(all: &[&str]) -> Vec<String> {
+    all.iter().map(|one| (*one).to_owned()).collect()
+}
 /// What a laboratory works on.
 const LAB: &[&str] = &[
     "ServiceRequest",
@@ -104,7 +172,7 @@ impl To {
                 ..Who::default()
             },
             actions: Actions::Letters(actions.to_owned()),
-            types: types.iter().map(|t| (*t).to_owned()).collect(),
+            types: texts(types),
             criteria: None,
             within: None,
             by,
@@ -141,19 +209,38 @@ impl Preset {
             "front-desk",
             "lab",
             "vendor-read-only",
-            "tenant-administrator",
         ] {
             grants.push(To(role).may("the directory", "rs", DIRECTORY, None));
         }
-        for role in ["clinician", "nurse", "biller", "lab", "vendor-read-only"] {
-            grants.push(To(role).may("diaries", "rs", DIARIES, Some(MANAGED)));
+        for (role, actions) in [
+            ("clinician", "rs"),
+            ("nurse", "rs"),
+            ("biller", "rs"),
+            ("front-desk", "crus"),
+            ("lab", "rs"),
+            ("vendor-read-only", "rs"),
+        ] {
+            grants.push(To(role).may("diaries", actions, DIARIES, Some(MANAGED)));
         }
+        grants.push(To("tenant-administrator").may("diaries", "cruds", DIARIES, None));
+        grants.push(To("tenant-administrator").may("the directory", "cruds", DIRECTORY, None));
+        grants.push(To("auditor").may("the directory", "rs", DIRECTORY, None));
+        let mut staff = To("patient").may("who treats", "rs", STAFF, None);
+        staff.hide = texts(STAFF_ONLY);
+        grants.push(staff);
         // In a network everybody who treats is given every type; else the types that are in a
         // patient's compartment.
         for (role, actions) in [("clinician", "cruds"), ("nurse", "crus")] {
             grants.push(To(role).may("charts", actions, &["*"], Some(self.by)));
         }
-        if self.by != By::Network {
+        if self.by == By::Network {
+            let mut deny = To("clinician").may("", "cud", OF_ALL, None);
+            deny.effect = Effect::Deny;
+            deny.name = "those who treat do not write what all go by".to_owned();
+            deny.who.roles.push("nurse".to_owned());
+            deny.when = Some(NOT_ADMINISTRATORS.to_owned());
+            grants.push(deny);
+        } else {
             let mut emergency = To("clinician").may("emergency", "rs", &["*"], None);
             emergency.break_glass = Some(BreakGlass {
                 minutes: None,
@@ -167,15 +254,13 @@ impl Preset {
         grants.push(To("biller").may("accounts and claims", "crus", BILLING, Some(MANAGED)));
         let mut biller =
             To("biller").may("patients", "rs", &["Patient", "Encounter"], Some(MANAGED));
-        biller.hide = vec![
-            "Patient.contact".to_owned(),
-            "Encounter.diagnosis".to_owned(),
-        ];
+        biller.hide = texts(&["Patient.contact"]);
+        biller.hide.extend(texts(WHY));
         grants.push(biller);
-        let mut desk = To("front-desk").may("patients", "crus", &["Patient"], Some(MANAGED));
-        desk.hide = vec!["Patient.deceased".to_owned()];
+        grants.push(To("front-desk").may("patients", "crus", &["Patient"], Some(MANAGED)));
+        let mut desk = To("front-desk").may("appointments", "crus", DESK, Some(MANAGED));
+        desk.hide = texts(&["Encounter.diagnosis"]);
         grants.push(desk);
-        grants.push(To("front-desk").may("appointments", "crus", DESK, Some(MANAGED)));
         grants.push(To("lab").may("orders and results", "crus", LAB, Some(MANAGED)));
         let mut lab = To("lab").may("patients", "rs", &["Patient"], Some(MANAGED));
         lab.hide = vec!["Patient.telecom".to_owned(), "Patient.address".to_owned()];
@@ -212,6 +297,8 @@ impl Preset {
                         of("auditor", &["HOPERAT"]),
                         of("tenant-administrator", &["HOPERAT"]),
                         of("patient", &["PATRQT"]),
+                        // For which of them a vendor reads is not known: what refuses any is refused.
+                        of("vendor-read-only", &["TREAT", "HOPERAT"]),
                     ]
                     .into(),
                     emergency: true,

@@ -14,6 +14,7 @@ mod masks;
 mod moving;
 mod opened;
 mod own;
+mod ready;
 mod report;
 mod roads;
 mod strays;

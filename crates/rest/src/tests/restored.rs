@@ -108,7 +108,7 @@ fn what_was_taken_away_since_stays_away() {
     let verify = "POST /admin/v1/tenants/again/verify";
     world.admin(verify, &Value::Null).at("/ok", true);
 
-    // As they were, where that is asked for: but no program that was revoked since.
+    // As they were, where that is asked for: but no program that was revoked since, and nobody who was disabled.
     let path = format!("DELETE /admin/v1/tenants/lakeside/clients/{leaked}");
     assert!(world.admin(&path, &Value::Null).code < 300);
     let then = restore(&world, "then", &json!({ "clients": "keep" })).status(201);
@@ -119,8 +119,34 @@ fn what_was_taken_away_since_stays_away() {
     read.refused(401, "credentials-invalid");
     let cyd = Browser::new(&world);
     cyd.sign_in("then", "cyd", PASSWORD).status(303);
+    let ann = Browser::new(&world);
+    ann.sign_in("then", "ann", PASSWORD).status(401);
     let policy = "GET /admin/v1/tenants/then/policy";
     world.admin(policy, &Value::Null).at("/version", 1);
+    // Those who administer the tenant are told of what came back.
+    let alerts = admin.api("GET alerts", &Value::Null).status(200).json();
+    let copies = alerts["items"].as_array().unwrap().iter();
+    let copies: Vec<_> = copies.filter(|a| a["rule"] == "operator-copy").collect();
+    let seen = |name: &str| {
+        let mut seen = copies.iter().filter_map(|a| a["seen"].as_str());
+        seen.find(|s| s.starts_with(name)).unwrap().to_owned()
+    };
+    assert_eq!(
+        seen("then"),
+        "then, people and policy as they were: no reason was given"
+    );
+    assert_eq!(seen("again"), "again: no reason was given");
+
+    // Nobody knows of anybody where that tenant is gone.
+    let config = json!({ "config": { "legal_hold": false } });
+    world
+        .admin("PATCH /admin/v1/tenants/lakeside", &config)
+        .status(200);
+    let path = "DELETE /admin/v1/tenants/lakeside?confirm=lakeside&grace=0";
+    world.admin(path, &Value::Null).status(202);
+    restore(&world, "late", &json!({ "clients": "keep" })).status(201);
+    let ann = Browser::new(&world);
+    ann.sign_in("late", "ann", PASSWORD).status(303);
 }
 
 #[test]

@@ -375,7 +375,19 @@ pub(crate) fn drop_link(db: &Connection, id: &str) -> Result<()> {
 
 /// Moves the clinic's switch of every grant to off.
 pub(crate) fn disable_all(db: &Connection, why: &str) -> Result<()> {
+    disable_but(db, why, |_| false)
+}
+
+/// The same but of grants that are let be.
+pub(crate) fn disable_but(
+    db: &Connection,
+    why: &str,
+    is_let: impl Fn(&VendorId) -> bool,
+) -> Result<()> {
     for (id, text) in pairs(db, "SELECT id, record FROM vendor")? {
+        if VendorId::new(&id).is_some_and(|id| is_let(&id)) {
+            continue;
+        }
         let mut kept: KeptGrant =
             serde_json::from_str(&text).map_err(|_| damaged("a stored vendor grant"))?;
         let [clinic, ..] = &mut kept.holds;

@@ -39,7 +39,7 @@ pub(in crate::policy) fn in_compartment(
 }
 
 /// Parameters that say whose chart a resource is in, of those by which it is in compartments: by the others
-/// somebody takes part in it.
+/// somebody takes part in it. A type that has none of them is in the charts of all who take part (an Appointment).
 const WHOSE: [&str; 3] = ["beneficiary", "patient", "subject"];
 
 /// What is not met.
@@ -67,8 +67,10 @@ pub(in crate::policy) fn strays(
             targets: vec![(head, others.clone())],
         }))
     };
-    let params = model.compartment(head)?.params(type_id).iter();
-    let mut all: Vec<Clause> = params.filter(says_whose).map(refers).collect();
+    let params = model.compartment(head)?.params(type_id);
+    let is_said = params.iter().any(|param| says_whose(&param));
+    let whose = params.iter().filter(|p| !is_said || says_whose(p));
+    let mut all: Vec<Clause> = whose.map(refers).collect();
     match all.len() {
         0 | 1 => all.pop(),
         _ => Some(Clause::And(all)),

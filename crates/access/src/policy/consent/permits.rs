@@ -38,7 +38,9 @@ type Found = Arc<[(Arc<Charts>, Option<Clause>)]>;
 impl Permits {
     fn of(asking: &Asking<'_>, consents: &Consents) -> Self {
         let mut found: HashMap<Node, Vec<ResourceId>> = HashMap::new();
-        for consent in consents.known.values().filter(|consent| consent.opens) {
+        let now = asking.surroundings.now.0;
+        let opening = consents.known.values();
+        for consent in opening.filter(|consent| consent.opens.is_some_and(|from| from <= now)) {
             let Rule::Tree { root, .. } = &consent.rule else {
                 continue;
             };

@@ -59,10 +59,11 @@ fn about(body: &Value, five: bool, patient: Reference) -> Option<Consent> {
     };
     let rule = rule.filter(|rule| is_plain(body) && (!is_for_emergencies(body) || closes(rule)));
     let rule = rule.unwrap_or(Rule::Unclear);
-    let opens = may_open(body, five) && matches!(&rule, Rule::Tree { root, .. } if permits(root));
-    let mut turns = Vec::new();
+    let opens =
+        may_open(body, five).filter(|_| matches!(&rule, Rule::Tree { root, .. } if permits(root)));
+    let mut turns: Vec<i64> = opens.into_iter().filter(|from| *from > i64::MIN).collect();
     if let Rule::Tree { base, root } = &rule {
-        if !opens && *base != Some(true) && !denies_somewhere(root) {
+        if opens.is_none() && *base != Some(true) && !denies_somewhere(root) {
             return None;
         }
         turns_of(root, &mut turns);
@@ -116,25 +117,61 @@ fn is_about_other(body: &Value, five: bool) -> bool {
     !is_for_emergencies(body) && scopes.peek().is_some() && scopes.all(other)
 }
 
-/// What it permits may open charts: it is about privacy and nothing else, not for emergencies alone, by no
-/// policy that is not known, and nothing says that the patient was not asked again.
-fn may_open(body: &Value, five: bool) -> bool {
-    let is_verified = |said: &Value| {
-        is_plain(said) && said.get("verified").and_then(Value::as_bool) == Some(true)
-    };
-    if !list(body, "verification").iter().all(is_verified) {
-        return false;
-    }
+/// From when on what it permits may open charts: it is about privacy and nothing else, not for emergencies alone,
+/// by no policy that is not known, and nothing says that the patient was not asked again.
+fn may_open(body: &Value, five: bool) -> Option<i64> {
     let mut categories = list(body, "category").iter().flat_map(codings);
-    let other = |(system, code): (&str, &str)| {
-        (system.is_empty() || system.ends_with(CATEGORIES)) && OTHER_CATEGORIES.contains(&code)
+    // In whatever system: it only withholds.
+    let other = |code: &str| {
+        OTHER_CATEGORIES
+            .iter()
+            .any(|c| c.eq_ignore_ascii_case(code))
     };
-    if categories.any(other) || is_for_emergencies(body) {
-        return false;
+    if categories.any(|(_, code)| other(code)) || is_for_emergencies(body) {
+        return None;
     }
-    if five {
-        return body.get("policyBasis").is_none();
+    let is_about = match five {
+        true => body.get("policyBasis").is_none(),
+        false => is_for_privacy(body),
+    };
+    is_about.then(|| agreed(body, five)).flatten()
+}
+
+/// When it was agreed to and verified; none where it was not, or that cannot be read.
+fn agreed(body: &Value, five: bool) -> Option<i64> {
+    /// A day begins somewhere so long before it begins in UTC.
+    const ELSEWHERE: i64 = 14 * 3_600 * 1_000_000;
+    let when = |said: &Value| {
+        let text = said.as_str()?;
+        let low = covered(text)?.low;
+        Some(match text.contains('T') {
+            true => low,
+            false => low.saturating_sub(ELSEWHERE),
+        })
+    };
+    let mut since = i64::MIN;
+    if let Some(said) = body.get(if five { "date" } else { "dateTime" }) {
+        since = when(said)?;
     }
+    for said in list(body, "verification") {
+        if !is_plain(said) || said.get("verified").and_then(Value::as_bool) != Some(true) {
+            return None;
+        }
+        // One date, or in R5 several.
+        let dates = match said.get("verificationDate") {
+            None => &[],
+            Some(Value::Array(dates)) => dates.as_slice(),
+            Some(date) => std::slice::from_ref(date),
+        };
+        for date in dates {
+            since = since.max(when(date)?);
+        }
+    }
+    Some(since)
+}
+
+/// It is about privacy, by no policy that is not known (R4, R4B).
+fn is_for_privacy(body: &Value) -> bool {
     let mut scopes = body.get("scope").into_iter().flat_map(codings).peekable();
     let privacy = |(system, code): (&str, &str)| {
         (system.is_empty() || system.ends_with(SCOPES)) && code == PRIVACY
@@ -219,7 +256,8 @@ fn policy_rule(body: &Value) -> (Option<bool>, bool) {
             _ => unknown = true,
         }
     }
-    unknown |= list(body, "policy").iter().any(|p| p.get("uri").is_some());
+    let mut policies = list(body, "policy").iter();
+    unknown |= policies.any(|p| p.get("uri").is_some() || !is_plain(p));
     (base, unknown)
 }
 
@@ -296,6 +334,9 @@ fn node(provision: &Value, denies: bool, kind: Option<&str>, depth: usize) -> Op
 
 pub(super) fn period(value: &Value, name: &str) -> Option<Condition> {
     let period = value.get(name)?;
+    if !says_only(period, &["start", "end"]) {
+        return Some(Condition::Unclear);
+    }
     let end = |name: &str| match text(period, name) {
         None => Some(None),
         Some(text) => covered(text).map(Some),
@@ -319,10 +360,9 @@ fn conditions(provision: &Value) -> Vec<Condition> {
             }
             "actor" => actors(provision),
             "action" => codes_of(provision, "action")
-                .map(|codes| Condition::Actions(codes.into_iter().map(|(_, code)| code).collect())),
-            "purpose" => coding_list(provision, "purpose").map(|codes| {
-                Condition::Purposes(codes.into_iter().map(|(_, code)| code).collect())
-            }),
+                .map(|codes| Condition::Actions(known_codes(codes, &ACTIONS))),
+            "purpose" => coding_list(provision, "purpose")
+                .map(|codes| Condition::Purposes(known_codes(codes, &PURPOSES))),
             "class" | "resourceType" => types(provision, name),
             "securityLabel" => coding_list(provision, name).map(Condition::Labels),
             "code" => codes_of(provision, "code").map(Condition::Codes),
@@ -361,6 +401,46 @@ fn codes_of(provision: &Value, name: &str) -> Option<Codes> {
     (!found.is_empty()).then_some(found)
 }
 
+/// The code systems of actions, of purposes and of the roles of actors, by their end.
+const ACTIONS: [&str; 1] = ["/consentaction"];
+const PURPOSES: [&str; 4] = [
+    "/v3-ActReason",
+    "/v3/ActReason",
+    "/v3-PurposeOfUse",
+    "urn:oid:2.16.840.1.113883.5.8",
+];
+const ROLES: [&str; 9] = [
+    "/v3-ParticipationType",
+    "/v3/ParticipationType",
+    "/v3-RoleCode",
+    "/v3/RoleCode",
+    "/v3-RoleClass",
+    "/v3/RoleClass",
+    "/extra-security-role-type",
+    "urn:oid:2.16.840.1.113883.5.90",
+    "urn:oid:2.16.840.1.113883.5.111",
+];
+
+/// Whether a code is of one of these systems, or says none.
+fn is_of(system: &str, systems: &[&str]) -> bool {
+    system.is_empty() || systems.iter().any(|known| system.ends_with(known))
+}
+
+/// Codes alone; those of other systems are none that is known.
+fn known_codes(codes: Codes, systems: &[&str]) -> Vec<Box<str>> {
+    let one = |(system, code): (Box<str>, Box<str>)| match is_of(&system, systems) {
+        true => code,
+        false => format!("{system}|{code}").into(),
+    };
+    codes.into_iter().map(one).collect()
+}
+
+/// It says nothing beside these, and nothing in it changes the meaning of the rest.
+fn says_only(value: &Value, members: &[&str]) -> bool {
+    let mut names = value.as_object().into_iter().flatten();
+    names.all(|(name, _)| name == "id" || members.contains(&name.as_str()))
+}
+
 /// Who receives: an author or a custodian of data is not who asks for it.
 fn actors(provision: &Value) -> Option<Condition> {
     const RECEIVE: [&str; 6] = ["PRCP", "IRCP", "IRCP-PRCP", "PRF", "CAREGIVER", "DELEGATEE"];
@@ -370,7 +450,9 @@ fn actors(provision: &Value) -> Option<Condition> {
         let role = actor.get("role");
         let mut codes = role.into_iter().flat_map(codings).peekable();
         let receives = role.is_none()
-            || codes.peek().is_some() && codes.all(|(_, code)| RECEIVE.contains(&code));
+            || codes.peek().is_some()
+                && codes.all(|(system, code)| is_of(system, &ROLES) && RECEIVE.contains(&code));
+        let receives = receives && says_only(actor, &["role", "reference"]);
         let known = actor.get("reference").and_then(reference);
         match known.filter(|_| receives) {
             Some(known) => found.push(known),
@@ -399,7 +481,8 @@ fn data(provision: &Value) -> Condition {
     let mut others = false;
     for data in list(provision, "data") {
         let known = data.get("reference").and_then(reference);
-        match known.filter(|_| text(data, "meaning") == Some("instance")) {
+        let plain = says_only(data, &["meaning", "reference"]);
+        match known.filter(|_| plain && text(data, "meaning") == Some("instance")) {
             Some(known) => found.push(known),
             None => others = true,
         }

@@ -215,6 +215,14 @@ impl Session {
         person.is_some_and(|(id, _)| *id == opening.person)
     }
 
+    /// Whether the caller is somebody for whom the same resource stands: one who has two accounts.
+    async fn is_same_as(&self, person: &PersonId) -> Result<bool, Failure> {
+        let own = self.principal().fhir_user();
+        let other = self.store.person(person).await?;
+        let other = other.as_ref().and_then(|p| p.record.fhir_user.as_ref());
+        Ok(own.is_some_and(|(of, id)| other.is_some_and(|other| (of, id) == (other.0, &other.1))))
+    }
+
     async fn open_patient(&self, id: &str, query: &str) -> Result<Answer, Failure> {
         let limits = self.limits();
         let fresh = i64::try_from(limits.step_up_seconds_max).unwrap_or(i64::MAX);
@@ -376,11 +384,11 @@ impl Session {
     ///
     /// # Errors
     /// `scope-missing`, recorded; `not-found`, `request-invalid`; `break-glass-state` where it is open or was
-    /// reviewed, and for whoever opened.
+    /// reviewed, and for whoever opened, by another account of theirs too.
     pub async fn say_of_opening(&self, id: &str, said: ReviewSaid) -> Result<OpeningView, Failure> {
         let opening = self.opening_of(id).await?;
         let permit = self.may_review(&opening).await?;
-        if self.is_own(&opening) {
+        if self.is_own(&opening) || self.is_same_as(&opening.person).await? {
             let code = Code::BreakGlassState;
             return Err(Failure::new(code, "somebody else reviews it"));
         }

@@ -492,6 +492,38 @@ fn it_is_ended_and_reviewed_by_somebody_else() {
 
 /// Another password ends what is open, and so does a restore.
 #[test]
+fn nobody_reviews_with_another_account_what_they_opened() {
+    let (world, _) = two_facilities();
+    policy(&world);
+    let admin = administrator(&world, "lakeside");
+    let doctor = token_of(&admin, "doctor", "clinician@Organization/o-north", true);
+    let opened = open(&world, &doctor, "p-south", &[WHY]).status(200);
+    let id = field(&opened, "id");
+    let fields = parameters(&[("id", &id)]);
+    world
+        .fhir(&doctor, "POST $break-glass-end", fields)
+        .status(200);
+    let people = admin.api("GET people", &Value::Null).json()["people"].clone();
+    let mut all = people.as_array().unwrap().iter();
+    let one = all.find(|p| p["login"] == "doctor").unwrap()["id"].clone();
+    let path = format!("PATCH people/{}", one.as_str().unwrap());
+    let stands = json!({ "fhir_user": "Practitioner/dr-north" });
+    admin.api(&path, &stands).status(200);
+    let reviewer = |login: &str, of: &str| {
+        let draft = json!({ "login": login, "name": login, "roles": ["auditor"], "fhir_user": of });
+        approved(&person(&admin, &draft).0)
+    };
+    let same = reviewer("doctor-too", "Practitioner/dr-north");
+    let other = reviewer("auditor", "Practitioner/dr-south");
+    let accept = |who: &str| {
+        let fields = parameters(&[("id", &id), ("verdict", "accept")]);
+        world.fhir(who, "POST $break-glass-review", fields)
+    };
+    accept(&same).refused(409, "break-glass-state");
+    accept(&other).status(200);
+}
+
+#[test]
 fn what_is_open_ends_with_another_password_and_with_a_restore() {
     let (world, _) = two_facilities();
     policy(&world);

@@ -3,6 +3,7 @@
 mod places;
 mod teams;
 
+use base::Clock;
 use serde_json::{Value, json};
 
 use super::super::people::{administrator, person};
@@ -96,6 +97,13 @@ fn with(mut provision: Value, more: &Value) -> Value {
         provision[name] = said.clone();
     }
     provision
+}
+
+/// The same with a modifier in its first member of a name.
+fn changed(provision: &Value, name: &str) -> Value {
+    let mut changed = provision.clone();
+    changed[name][0]["modifierExtension"] = json!([{ "url": "urn:x", "valueBoolean": true }]);
+    changed
 }
 
 fn by_consent(world: &World) {
@@ -253,6 +261,53 @@ fn only_a_permit_in_force_for_this_opens_a_chart() {
             ),
             nothing.clone(),
         ),
+        // Verified or agreed to later on.
+        (
+            "verified-later",
+            permit.clone(),
+            json!({ "verification": [{ "verified": true, "verificationDate": "2990-01-01" }] }),
+        ),
+        (
+            "agreed-later",
+            permit.clone(),
+            json!({ "dateTime": "2990-01-01T10:00:00Z" }),
+        ),
+        // A code of a system that is not known may mean anything.
+        (
+            "own-purpose",
+            with(
+                permit.clone(),
+                &json!({ "purpose": coding("urn:own", "TREAT") }),
+            ),
+            nothing.clone(),
+        ),
+        (
+            "own-action",
+            with(
+                permit.clone(),
+                &json!({ "action": [{ "coding": coding("urn:own", "access") }] }),
+            ),
+            nothing.clone(),
+        ),
+        (
+            "own-role",
+            json!({ "type": "permit", "actor": [{ "role": { "coding": coding("urn:own", "IRCP") },
+                "reference": { "reference": "Organization/o-1" } }] }),
+            nothing.clone(),
+        ),
+        // Members that change what an actor is, or the data.
+        ("odd-actor", changed(&permit, "actor"), nothing.clone()),
+        (
+            "odd-data",
+            changed(
+                &with(
+                    permit.clone(),
+                    &json!({ "data": [{ "meaning": "instance", "reference": { "reference": "Patient/odd-data" } }] }),
+                ),
+                "data",
+            ),
+            nothing.clone(),
+        ),
         ("inactive", permit.clone(), json!({ "status": "inactive" })),
         ("proposed", permit.clone(), json!({ "status": "proposed" })),
     ];
@@ -383,6 +438,25 @@ fn a_decision_of_r5_opens_by_its_exceptions_and_in_its_period() {
             json!({ "verification": [{ "verified": true }, { "verified": false }] }),
         ),
         (
+            "verified-later",
+            "deny",
+            named.clone(),
+            json!({ "verification": [{ "verified": true, "verificationDate": ["1990", "2990"] }] }),
+        ),
+        (
+            "agreed-later",
+            "deny",
+            named.clone(),
+            json!({ "date": "2990-01-01" }),
+        ),
+        (
+            "research",
+            "deny",
+            named.clone(),
+            json!({ "category": [{ "coding": coding(
+                "http://terminology.hl7.org/CodeSystem/v3-ActCode", "RESEARCH") }] }),
+        ),
+        (
             "basis",
             "deny",
             named.clone(),
@@ -428,6 +502,23 @@ fn a_consent_that_was_not_verified_still_refuses() {
         put(&world, &all, "Consent", consent);
         assert_eq!(ids(&world, &own, "GET Observation"), [""; 0], "{fhir}");
     }
+}
+
+#[test]
+fn a_consent_that_is_verified_later_opens_then() {
+    let (world, all) = clinic("4.0.1");
+    chart(&world, &all, "p");
+    let later = world.clock.now().plus_secs(3_600).instant().to_string();
+    let verified = json!({ "verification": [{ "verified": true, "verificationDate": later }] });
+    let permit = json!({ "type": "permit", "actor": actor("IRCP", "Organization/o-1") });
+    put(&world, &all, "Consent", four("p", &permit, &verified));
+    by_consent(&world);
+    let own = staff(&world, &["clinician@Organization/o-1"], "system/*.cruds");
+    world
+        .fhir(&own, "GET Patient/p", "")
+        .refused(404, "not-found");
+    world.clock.forward_secs(3_600);
+    world.fhir(&own, "GET Patient/p", "").status(200);
 }
 
 #[test]

@@ -76,6 +76,50 @@ fn nothing_is_written_into_a_chart_by_naming_somebody_else_in_it() {
         .refused(403, "scope-missing");
 }
 
+/// What is in the charts of all who take part in it.
+#[test]
+fn nobody_is_made_to_take_part_by_who_does_not_reach_them() {
+    let (world, all) = two_facilities();
+    let who = northern(&world, "clinician");
+    let of = |patients: &[&str]| {
+        let named = |p: &&str| json!({ "reference": format!("Patient/{p}") });
+        let actors: Vec<Value> = patients.iter().map(named).collect();
+        let taking = actors.iter();
+        let taking: Vec<Value> = taking
+            .map(|actor| json!({ "actor": actor, "status": "accepted" }))
+            .collect();
+        let members: Vec<Value> = actors.iter().map(|a| json!({ "entity": a })).collect();
+        [
+            json!({ "resourceType": "Appointment", "status": "booked", "participant": taking }),
+            json!({ "resourceType": "Group", "type": "person", "actual": true, "member": members }),
+        ]
+    };
+    let own = of(&["p-north"]);
+    for (at, body) in of(&["p-north", "p-south"]).iter_mut().enumerate() {
+        let name = body["resourceType"].as_str().unwrap().to_owned();
+        let line = format!("POST {name}");
+        world
+            .fhir(&who, &line, body.to_string())
+            .refused(403, "scope-missing");
+        let made = world.fhir(&who, &line, own[at].to_string()).status(201);
+        body["id"] = json!(made.text("/id"));
+        let line = format!("PUT {name}/{}", made.text("/id"));
+        world
+            .fhir(&who, &line, body.to_string())
+            .refused(403, "scope-missing");
+        // What others made of both is read by both.
+        body["id"] = json!("both");
+        let line = format!("{name}/both");
+        world
+            .fhir(&all, &format!("PUT {line}"), body.to_string())
+            .status(201);
+        world.fhir(&who, &format!("GET {line}"), "").status(200);
+        world
+            .fhir(&who, &format!("DELETE {line}"), "")
+            .refused(403, "scope-missing");
+    }
+}
+
 #[test]
 fn a_patients_app_writes_into_their_own_chart_only() {
     let (world, _) = two_facilities();

@@ -250,10 +250,22 @@ fn earlier(ready: &Value) -> Value {
             let types = grant["types"].as_array_mut().unwrap();
             let at = types.iter().position(|of| of == "Endpoint").unwrap();
             types.splice(at + 1..at + 1, ["Schedule", "Slot"].map(Value::from));
+            grant["actions"] = json!("rs");
         }
-        if grant.contains_key("by") {
-            let types = grant["types"].as_array_mut().unwrap();
-            types.retain(|of| of != "Slot");
+        match grant["name"].as_str().unwrap() {
+            "biller: patients" => {
+                grant["hide"] = json!(["Patient.contact", "Encounter.diagnosis"]);
+            }
+            "front-desk: appointments" => {
+                grant.remove("hide");
+                grant["types"] = json!([
+                    "Appointment",
+                    "AppointmentResponse",
+                    "Schedule",
+                    "Encounter"
+                ]);
+            }
+            _ => {}
         }
         let within = match grant.remove("by") {
             Some(by) if by == "facility" => "Patient?organization=%user.facilities",

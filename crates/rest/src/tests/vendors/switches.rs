@@ -602,3 +602,24 @@ fn a_switch_waits_behind_nothing_that_is_written_and_its_hold_is_let_go() {
     operator_says(&world, "enabled").status(200);
     assert_eq!(write(), 200);
 }
+
+#[test]
+fn a_copy_as_it_was_has_no_vendor_that_was_switched_off_since() {
+    let (world, _) = clinic();
+    let admin = enabled(&world, &json!({}));
+    let file = json!({ "file": "v.backup" });
+    world
+        .admin("POST /admin/v1/tenants/lakeside/backup", &file)
+        .status(201);
+    let copy = |name: &str, clients: &str| {
+        let body = json!({ "file": "v.backup", "clients": clients });
+        let path = format!("POST /admin/v1/tenants/{name}/restore");
+        world.admin(&path, &body).status(201);
+        let path = format!("GET /admin/v1/tenants/{name}/vendors/acme");
+        world.admin(&path, &Value::Null).text("/state")
+    };
+    assert_eq!(copy("first", "keep"), "enabled");
+    assert_eq!(copy("second", "as-now"), "disabled-by-clinic");
+    clinic_says(&admin, "disabled", None).status(200);
+    assert_eq!(copy("third", "keep"), "disabled-by-clinic");
+}

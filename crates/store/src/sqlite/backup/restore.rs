@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use access::{ClientId, Directory, PersonId, PersonState, Record};
+use access::{ClientId, Directory, Hold, PersonId, PersonState, Record, VendorId};
 use base::{Micros, Secret, TenantName};
 use fhir::definitions::FhirVersion;
 use rusqlite::params;
@@ -36,8 +36,9 @@ use crate::{
 
 /// Which clients and people of a backup are let in.
 enum Admitted {
-    /// As they were, but for clients that were revoked since in the tenant that they are of.
-    AllBut(HashSet<ClientId>),
+    /// As they were, but for those whom the tenant that they are of does not let in any more; all where it is
+    /// not here.
+    Then(Option<Box<Gone>>),
     /// As the tenant that it is of has them; none where it is not here.
     AsNow(Box<Now>),
 }
@@ -51,6 +52,13 @@ struct Now {
     people: HashMap<PersonId, Arc<Person>>,
     policies: Vec<PolicyVersion>,
     settings: Option<TenantSettings>,
+}
+
+/// Who was taken away in a backup's tenant, and who is let in there.
+struct Gone {
+    revoked: HashSet<ClientId>,
+    people: HashSet<PersonId>,
+    vendors: HashSet<VendorId>,
 }
 
 /// What a backup's header says, checked.
@@ -74,7 +82,8 @@ impl House {
         let source = self.open_backup(file)?;
         self.must_be_free(&as_name)?;
         let admitted = self.clients_of(&source.id, clients);
-        self.tell_source(by, &source.id, &as_name);
+        let is_as_then = clients == RestoreClients::Keep;
+        self.tell_source(by, &source.id, &as_name, is_as_then);
         let mut kept = KeptClients::default();
         let id: [u8; 16] = self.shared.rng.bytes();
         let key = Secret::new(self.shared.rng.bytes());
@@ -226,7 +235,7 @@ impl House {
             })
         };
         match wanted {
-            RestoreClients::Keep => Admitted::AllBut(self.revoked_in(id)),
+            RestoreClients::Keep => Admitted::Then(self.gone_from(id).map(Box::new)),
             RestoreClients::Revoke => Admitted::AsNow(Box::new(Now {
                 settings: self.entry_of(id).map(|e| e.info.read().settings.clone()),
                 ..Now::default()
@@ -235,13 +244,21 @@ impl House {
         }
     }
 
-    /// Clients that a tenant revoked, where it is here and opens.
-    fn revoked_in(self: &Arc<Self>, id: &[u8; 16]) -> HashSet<ClientId> {
-        let entry = self.entry_of(id);
-        let tenant = entry.and_then(|entry| self.open_tenant(&entry).ok());
-        let all = tenant.map(|tenant| tenant.clients().sorted());
-        let revoked = all.into_iter().flatten().filter(|client| client.revoked);
-        revoked.map(|client| client.id).collect()
+    /// Whom a tenant does not let in any more, where it is here and opens.
+    fn gone_from(self: &Arc<Self>, id: &[u8; 16]) -> Option<Gone> {
+        let tenant = self.open_tenant(&self.entry_of(id)?).ok()?;
+        let clients = tenant.clients().sorted().into_iter();
+        let people = tenant.people().sorted().into_iter();
+        let vendors = tenant.vendors().sorted().into_iter();
+        Some(Gone {
+            revoked: clients.filter(|c| c.revoked).map(|c| c.id).collect(),
+            people: (people.filter(|p| p.record.state != PersonState::Disabled))
+                .map(|p| p.record.id.clone())
+                .collect(),
+            vendors: (vendors.filter(|grant| grant.standing() == Hold::Enabled))
+                .map(|grant| grant.id.clone())
+                .collect(),
+        })
     }
 
     /// Whether a tenant was made of a backup of one that is here and that people of its own administer: those
@@ -282,11 +299,22 @@ impl House {
 
     /// Tells a backup's tenant, where it is here, that another one is made of it: in its trail, and those who
     /// administer it by an alert. A tenant that cannot be told is restored all the same: it may be for that.
-    fn tell_source(self: &Arc<Self>, by: &By, id: &[u8; 16], as_name: &TenantName) {
+    fn tell_source(
+        self: &Arc<Self>,
+        by: &By,
+        id: &[u8; 16],
+        as_name: &TenantName,
+        is_as_then: bool,
+    ) {
         let Some(entry) = self.entry_of(id) else {
             return;
         };
-        self.note_in_trail(&entry, by, &format!("restore a backup as {as_name}"));
+        let then = match is_as_then {
+            true => ", people and policy as they were",
+            false => "",
+        };
+        let did = format!("restore a backup as {as_name}{then}");
+        self.note_in_trail(&entry, by, &did);
         let raise = || {
             let tenant = self.open_tenant(&entry)?;
             let mut slot = tenant.writer.lock();
@@ -300,7 +328,7 @@ impl House {
                     by: by.0.as_str(),
                     at: by.1.at,
                     event: as_name.as_str(),
-                    seen: format!("{as_name}: {why}"),
+                    seen: format!("{as_name}{then}: {why}"),
                     program: None,
                 };
                 operators::tell(&state.db, did)
@@ -348,7 +376,7 @@ impl House {
 fn settings_of(header: &Header, admitted: &Admitted) -> TenantSettings {
     let now = match admitted {
         Admitted::AsNow(now) => now.settings.as_ref(),
-        Admitted::AllBut(_) => None,
+        Admitted::Then(_) => None,
     };
     let Some(now) = now else {
         return header.settings.clone();
@@ -381,7 +409,8 @@ fn reseal(
         }
         let kept = admit(db, admitted)?;
         people::restored(db, |id| match admitted {
-            Admitted::AllBut(_) => Comes::Unchanged,
+            Admitted::Then(Some(gone)) if !gone.people.contains(id) => Comes::Disabled,
+            Admitted::Then(_) => Comes::Unchanged,
             Admitted::AsNow(now) => match now.people.get(id) {
                 Some(person) => Comes::As(Box::new(people::kept(old.model, person))),
                 None => Comes::Disabled,
@@ -406,8 +435,13 @@ fn reseal(
         passkeys::reseal(db, old.chain(), sealed_anew)?;
         registrations::reseal(db, Some(old.chain()), sealed_anew)?;
         // What was switched off since the backup was made stays off until the clinic looks at it.
-        if !matches!(admitted, Admitted::AllBut(_)) {
-            vendors::disable_all(db, "restored from a backup")?;
+        let why = "restored from a backup";
+        match admitted {
+            Admitted::AsNow(_) => vendors::disable_all(db, why)?,
+            Admitted::Then(Some(gone)) => {
+                vendors::disable_but(db, why, |id| gone.vendors.contains(id))?;
+            }
+            Admitted::Then(None) => {}
         }
         let chain = administration::Chain {
             tenant: id,
@@ -485,7 +519,7 @@ fn admit(db: &rusqlite::Connection, admitted: &Admitted) -> Result<KeptClients> 
         let epoch = u64::try_from(epoch).ok();
         let of = ClientId::new(&id);
         let admits = of.is_some_and(|id| match admitted {
-            Admitted::AllBut(revoked) => !revoked.contains(&id),
+            Admitted::Then(gone) => gone.as_ref().is_none_or(|g| !g.revoked.contains(&id)),
             Admitted::AsNow(now) => now.clients.get(&id).copied() == epoch,
         });
         if admits && !import {

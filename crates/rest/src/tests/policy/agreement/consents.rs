@@ -65,9 +65,18 @@ impl Asking<'_> {
     /// Whether a consent surely permits an action on a resource of its patient's chart, and to look at what is
     /// changed.
     pub(super) fn permits(&self, consent: &Value, action: char, of: &Value) -> bool {
-        let verified = list(consent, "verification")
-            .iter()
-            .all(|v| v["verified"] == true);
+        // A day without a time has begun if it has somewhere.
+        let over = |said: &Value| match said.as_str() {
+            None => true,
+            Some(day) if day.len() == 10 => {
+                day <= super::text::day(self.now + 14 * 3_600_000_000).as_str()
+            }
+            Some(at) => at <= super::text::instant(self.now).as_str(),
+        };
+        let verified = over(&consent["dateTime"])
+            && list(consent, "verification")
+                .iter()
+                .all(|v| v["verified"] == true && over(&v["verificationDate"]));
         let root = &consent["provision"];
         let looked_at = matches!(action, 'u' | 'd');
         consent["status"] == "active"
@@ -157,8 +166,11 @@ impl Asking<'_> {
                         'd' => &["correct"],
                         _ => &["access", "use", "disclose"],
                     };
-                    let named = |c: &Value| of_action.iter().any(|a| c["coding"][0]["code"] == *a);
-                    Is::of(list(node, kind).iter().any(named))
+                    let named = |c: &Value| match is_known(&c["coding"][0]) {
+                        true => Is::of(of_action.iter().any(|a| c["coding"][0]["code"] == *a)),
+                        false => Is::Perhaps,
+                    };
+                    Is::any(list(node, kind).iter().map(named))
                 }
                 "purpose" => self.purpose(list(node, kind)),
                 "data" => {
@@ -199,7 +211,9 @@ impl Asking<'_> {
     }
 
     fn purpose(&self, wanted: &[Value]) -> Is {
-        let wanted: Vec<&str> = wanted.iter().map(|w| w["code"].as_str().unwrap()).collect();
+        let unknown = wanted.iter().any(|w| !is_known(w));
+        let wanted = wanted.iter().filter(|w| is_known(w));
+        let wanted: Vec<&str> = wanted.map(|w| w["code"].as_str().unwrap()).collect();
         let of = |role: &str| self.purposes.get(role).or_else(|| self.purposes.get("*"));
         let mut own = Vec::new();
         let roles: Vec<&str> = match self.caller.roles.is_empty() {
@@ -214,6 +228,7 @@ impl Asking<'_> {
         }
         let meant = own.iter().filter(|o| wanted.contains(*o)).count();
         match meant {
+            _ if unknown => Is::Perhaps,
             0 => Is::No,
             all if all == own.len() => Is::Yes,
             // Permitted where all are meant, refused where any is.
@@ -223,7 +238,9 @@ impl Asking<'_> {
 
     /// Whether an actor is the caller.
     fn is(&self, actor: &Value) -> Is {
-        if actor["role"]["coding"][0]["code"] != "PRCP" {
+        let role = &actor["role"]["coding"][0];
+        let plain = actor["modifierExtension"].is_null();
+        if role["code"] != "PRCP" || !is_known(role) || !plain {
             return Is::Perhaps;
         }
         let Some(of) = reference(actor, "reference") else {
@@ -263,6 +280,11 @@ impl Asking<'_> {
         let mut wider = wider.filter_map(|path| reference(place, path));
         wider.all(|wider| self.outside(wider, whole))
     }
+}
+
+/// A code of another system may mean anything.
+fn is_known(coding: &Value) -> bool {
+    coding["system"] != "urn:own"
 }
 
 /// What the policy rule of a consent says.

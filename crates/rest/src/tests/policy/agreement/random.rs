@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::consents::CONFIDENTIALITY;
-use super::text::{By, CHARTS, CRITERIA, ELEMENTS, Grant, LabelsSaid, Said, Who, day, whens};
+use super::text::{
+    By, CHARTS, CRITERIA, ELEMENTS, Grant, LabelsSaid, Said, Who, day, instant, whens,
+};
 
 pub(super) struct Dice(pub(super) u64);
 
@@ -230,6 +232,26 @@ pub(super) fn care_team(dice: &mut Dice, id: &str, now: i64) -> Value {
     it
 }
 
+/// An instant or a day of about now.
+fn moment(dice: &mut Dice, now: i64) -> Value {
+    let hours = 12 * 3_600_000_000;
+    let at = now + hours * (2 * i64::try_from(dice.below(6)).unwrap() - 5);
+    match dice.in_one_of(2) {
+        true => json!(instant(at)),
+        // One that is over, or to come everywhere.
+        false => json!(day(at + hours * if at > now { 2 } else { -2 })),
+    }
+}
+
+/// The code system of a code, another one, or none.
+fn coded(dice: &mut Dice, system: &str, code: &str) -> Value {
+    match dice.below(6) {
+        0 => json!({ "system": "urn:own", "code": code }),
+        1 | 2 => json!({ "system": system, "code": code }),
+        _ => json!({ "code": code }),
+    }
+}
+
 /// A few days, which may be over or to come.
 fn days(dice: &mut Dice, now: i64) -> Value {
     let days = 86_400_000_000;
@@ -270,21 +292,19 @@ pub(super) fn consent(dice: &mut Dice, id: &str, now: i64) -> Value {
             "code": "patient-privacy" }] },
         "category": category, "dateTime": "2026-01-01",
         "patient": { "reference": some(dice, "Patient/p", 5) } });
-    let said = [
-        None,
-        None,
-        None,
-        Some(json!([true])),
-        Some(json!([false])),
-        Some(json!([true, false])),
-    ];
-    let verified = dice.one(&said).as_ref().and_then(Value::as_array);
-    let each = |said: &Value| json!({ "verified": said });
-    put(
-        &mut it,
-        "verification",
-        verified.map(|all| all.iter().map(each).collect()),
-    );
+    let said: [&[bool]; 6] = [&[], &[], &[], &[true], &[false], &[true, false]];
+    let verified = *dice.one(&said);
+    if !verified.is_empty() {
+        let each = verified.iter().map(|said| {
+            let mut one = json!({ "verified": said });
+            put(&mut one, "verificationDate", dice.maybe(|d| moment(d, now)));
+            one
+        });
+        it["verification"] = each.collect();
+    }
+    if dice.in_one_of(6) {
+        it["dateTime"] = moment(dice, now);
+    }
     let rule = *dice.one(&[None, None, Some("OPTIN"), Some("OPTOUT")]);
     put(&mut it, "policyRule", rule.map(|code| {
         json!({ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": code }] })
@@ -336,11 +356,13 @@ fn actor(dice: &mut Dice) -> (&'static str, Value) {
         2..=4 => some(dice, "Organization/o", 3),
         _ => "CareTeam/t".to_owned(),
     };
-    let role = json!({ "coding": [{ "code": role }] });
-    (
-        "actor",
-        json!([{ "role": role, "reference": { "reference": to } }]),
-    )
+    let system = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
+    let role = json!({ "coding": [coded(dice, system, role)] });
+    let mut one = json!({ "role": role, "reference": { "reference": to } });
+    if dice.in_one_of(8) {
+        one["modifierExtension"] = json!([{ "url": "urn:x", "valueBoolean": true }]);
+    }
+    ("actor", json!([one]))
 }
 
 fn condition(dice: &mut Dice, now: i64) -> (&'static str, Value) {
@@ -355,7 +377,8 @@ fn condition(dice: &mut Dice, now: i64) -> (&'static str, Value) {
         }
         4 => {
             let act = dice.one(&["access", "collect", "correct", "use"]);
-            ("action", json!([{ "coding": [{ "code": act }] }]))
+            let system = "http://terminology.hl7.org/CodeSystem/consentaction";
+            ("action", json!([{ "coding": [coded(dice, system, act)] }]))
         }
         5 => {
             let labels = [
@@ -374,7 +397,8 @@ fn condition(dice: &mut Dice, now: i64) -> (&'static str, Value) {
         }
         6 => {
             let code = dice.one(&["TREAT", "HPAYMT", "HRESCH"]);
-            ("purpose", json!([{ "code": code }]))
+            let system = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
+            ("purpose", json!([coded(dice, system, code)]))
         }
         7 => match dice.below(3) {
             0 => (
