@@ -212,13 +212,13 @@ pub struct NewClient {
 impl NewClient {
     /// As [`ClientRecord::acts_alone`].
     pub fn acts_alone(&self) -> bool {
-        acts_alone(&self.scopes, self.vendor.as_ref())
+        acts_alone(&self.scopes)
     }
 }
 
-fn acts_alone(scopes: &Scopes, vendor: Option<&VendorId>) -> bool {
+fn acts_alone(scopes: &Scopes) -> bool {
     let system = |s: &ResourceScope| s.context == ScopeContext::System;
-    vendor.is_none() && scopes.resources().iter().any(system)
+    scopes.resources().iter().any(system)
 }
 
 impl ClientRecord {
@@ -239,10 +239,9 @@ impl ClientRecord {
         import.or(self.made.as_ref().and_then(|made| made.until))
     }
 
-    /// Whether it opens records without a person of the tenant and without a vendor's grant, which the
-    /// tenant enables.
+    /// Whether it opens records without a person of the tenant.
     pub fn acts_alone(&self) -> bool {
-        acts_alone(&self.scopes, self.vendor.as_ref())
+        acts_alone(&self.scopes)
     }
 
     /// Whether it cannot keep a secret.

@@ -399,6 +399,8 @@ pub mod fixed {
     /// The same of all tenants of a house together: further ones are counted together, each with those of its
     /// own tenant.
     pub const UNKNOWN_ADDRESSES_HOUSE_MAX: usize = 50_000;
+    /// Patients whom the record of a write that was refused names.
+    pub const REFUSED_PATIENTS_MAX: usize = 50;
     /// References of a List that a history is narrowed to.
     pub const HISTORY_LISTED_MAX: usize = 10_000;
     /// Keys that one search is sorted by.

@@ -585,10 +585,11 @@ impl Operator {
     }
 
     /// Makes a tenant's administrator known and invites them: only as long as the tenant has none who
-    /// could do it.
+    /// could do it. They administer, and are nobody else.
     ///
     /// # Errors
-    /// `tenant-unknown`, `tenant-state` if it has one, `request-invalid`, `login-taken`.
+    /// `tenant-unknown`, `tenant-state` if it has one, `request-invalid`, `login-taken`; `clinic-only` for groups
+    /// and `fhir_user`.
     pub async fn create_person(
         &self,
         tenant: &str,
@@ -599,6 +600,11 @@ impl Operator {
             return Err(invalid(
                 "the operator makes tenant administrators only: roles is [\"tenant-administrator\"]",
             ));
+        }
+        // Policy gives charts to groups, and to whom a record stands for.
+        if !draft.groups.is_empty() || draft.fhir_user.as_ref().is_some_and(|u| !u.is_empty()) {
+            let text = "whom the operator makes administers and is nobody else: the clinic gives groups and fhir_user";
+            return Err(Failure::new(Code::ClinicOnly, text));
         }
         let deed = self.people_deed(&tenant, "look for administrator")?;
         let active = store.people(deed).await?;

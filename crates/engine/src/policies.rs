@@ -307,32 +307,37 @@ impl Work<'_> {
         Ok(self.store.policies(permit).await?)
     }
 
-    /// What is told of Consents that are in force and hold nobody.
-    async fn unheld(&self, document: &Document) -> Result<Option<String>, Failure> {
+    /// What is told of Consents that are in force and hold nobody; to operators, how many they are.
+    async fn unheld(
+        &self,
+        document: &Document,
+        by_operator: bool,
+    ) -> Result<Option<String>, Failure> {
         /// So many are told by their ids.
         const TOLD_MAX: usize = 20;
         let told = |consents: &Consents| {
             let all = consents.unheld();
             let count = all.len();
-            let ids: Vec<String> = all
-                .take(TOLD_MAX)
-                .map(|id| format!("Consent/{id}"))
-                .collect();
+            let ids = all.take(TOLD_MAX).map(|id| format!("Consent/{id}"));
+            let ids: Vec<String> = ids.filter(|_| !by_operator).collect();
             (count > 0).then(|| {
-                let ids = ids.join(", ");
-                format!("{count} Consents refuse nothing, as their status or patient is not known: {ids}")
+                let which = match ids.is_empty() {
+                    true => String::new(),
+                    false => format!(": {}", ids.join(", ")),
+                };
+                format!("{count} Consents refuse nothing, as their status or patient is not known{which}")
             })
         };
         let count = document.enforces_consents();
         Ok(self.store.with_consents(count, told).await?)
     }
 
-    /// `alerts`: an operator publishes it, of which the tenant's own people are told.
+    /// `by_operator`: of that the tenant's own people are told, and of their charts an operator is not.
     async fn publish(
         &self,
         permits: [Permit<Administer>; 2],
         draft: PolicyDraft,
-        alerts: bool,
+        by_operator: bool,
     ) -> Result<PolicyView, Failure> {
         let reason = draft.reason.trim().to_owned();
         if reason.is_empty() || reason.chars().count() > REASON_CHARACTERS_MAX {
@@ -356,10 +361,15 @@ impl Work<'_> {
         let (_, customs) = self.in_force().await?;
         let (policy, mut warnings) = self.looked_at(&document, &customs, true).await?;
         let document = policy.document().clone();
-        warnings.extend(self.unheld(&document).await?);
+        warnings.extend(self.unheld(&document, by_operator).await?);
         let version = self
             .store
-            .publish_policy(publishing, document.clone(), (&reason, alerts), draft.after)
+            .publish_policy(
+                publishing,
+                document.clone(),
+                (&reason, by_operator),
+                draft.after,
+            )
             .await?;
         Ok(PolicyView {
             version,

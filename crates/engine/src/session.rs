@@ -7,7 +7,7 @@ use access::{
     Action, ActionName, Create, Delete, Denied, Permit, Principal, Read, RequestMeta, Rights,
     Search, Target, TenantId, Update, decide,
 };
-use base::{Code, Limits};
+use base::{Code, Limits, ResourceId};
 use bytes::Bytes;
 use fhir::definitions::{Model, TypeId};
 use store::TenantStore;
@@ -257,9 +257,13 @@ impl Session {
 
     /// The right to do `A`, or its refusal, recorded.
     pub(crate) async fn permit<A: Action>(&self, target: Target) -> Result<Permit<A>, Failure> {
+        let asked = match &target {
+            Target::Instance(type_id, id) => Some((*type_id, id.clone())),
+            _ => None,
+        };
         match self.decide(target) {
             Ok(permit) => Ok(permit),
-            Err(denied) => Err(self.refuse(denied).await),
+            Err(denied) => Err(self.refuse_of(denied, asked).await),
         }
     }
 
@@ -276,8 +280,14 @@ impl Session {
 
     /// Records a refusal and makes its answer. A refusal that cannot be recorded is still one.
     pub(crate) async fn refuse(&self, denied: Denied) -> Failure {
+        self.refuse_of(denied, None).await
+    }
+
+    /// The same, of what was asked of one resource.
+    async fn refuse_of(&self, denied: Denied, asked: Option<(TypeId, ResourceId)>) -> Failure {
         self.house().0.metrics.denials.inc();
-        if let Err(error) = self.store.denied(&denied).await {
+        let asked = asked.as_ref().map(|(type_id, id)| (*type_id, id));
+        if let Err(error) = self.store.denied_of(&denied, asked).await {
             return error.into();
         }
         Failure::from(&denied)

@@ -395,6 +395,7 @@ mod tests {
                 version: None,
                 times: Some(20),
                 patient: Some(&id),
+                patients: &[],
             },
             outcome,
         };
@@ -414,7 +415,7 @@ mod tests {
         assert_eq!(told.request.id, RequestId(77));
         assert_eq!(told.about.query.as_deref(), Some("Observation?patient=7"));
         assert_eq!(told.request.why.as_str(), "TREAT: sore throat");
-        let about = (told.about.times, told.about.patient.as_ref());
+        let about = (told.about.times, told.about.patients.first());
         assert_eq!(about, (Some(20), Some(&id)));
         assert_eq!(told.request.from, Some("2001:db8::7".parse().unwrap()));
         assert!(told.request.break_glass);

@@ -6,6 +6,7 @@ mod audit;
 mod break_glass;
 mod clinic;
 mod data;
+mod deeds;
 mod indexing;
 mod passkeys;
 mod people;
@@ -23,8 +24,9 @@ mod whole;
 pub use as_one::Operated;
 pub(crate) use data::Staged;
 pub use data::Upload;
+pub use deeds::Deed;
 pub use indexing::{IndexStatus, ParamStatus};
-pub use people::Deed;
+
 pub use policies::Meets;
 pub use reading::ToChange;
 pub(crate) use reading::current_or_last_good;
@@ -161,8 +163,6 @@ impl TenantStore {
         if work.ops.is_empty() && work.expects.is_empty() {
             return Ok(Vec::new());
         }
-        let about = work.ops.first().map(apply::Op::about);
-        let actor = work.actor.clone();
         let hidden: Vec<Option<Mask>> = work.ops.iter().map(apply::Op::hidden).collect();
         let (answer, receive) = oneshot::channel();
         let member = Box::new(writer::Member {
@@ -175,20 +175,21 @@ impl TenantStore {
             let text = "the write ended without an answer".to_owned();
             Err(StoreError::Refused(Code::Internal, text))
         });
-        if let (Err(e), Some(actor), Some((action, type_id, id))) = (&done, &actor, about) {
-            let subject = Subject::Instance(type_id, &id);
-            self.note(request, actor, action, subject, Outcome::Refused(e.code()))
-                .await?;
-            if let Some(looks) = &self.looks {
-                looks.refusal_is_told();
-            }
+        if done.is_err()
+            && let Some(looks) = &self.looks
+        {
+            looks.refusal_is_told();
         }
-        let mut done = done?;
-        if done.iter().any(|w| w.outcome == crate::Outcome::Nothing) {
-            // It was recorded with the change.
+        let nothing = |done: &Vec<Written>| {
+            let mut outcomes = done.iter().map(|w| w.outcome);
+            outcomes.any(|outcome| outcome == crate::Outcome::Nothing)
+        };
+        if done.as_ref().map_or(true, nothing) {
+            // It was recorded by the writer.
             let journal = &self.handle.0.shared.journal;
             journal.durable(journal.so_far()).await?;
         }
+        let mut done = done?;
         for (written, mask) in done.iter_mut().zip(hidden) {
             if let Some(mask) = &mask
                 && let Some(stored) = written.stored.take()
@@ -363,7 +364,6 @@ impl TenantStore {
         let spent = permit.spend(&self.tenant);
         let entry = self.entry()?;
         entry.must_stay()?;
-        // Recorded before it is made: there must be no client that no record tells of.
         let mut what = format!("{action} {}", new.id.as_str());
         if let Some(made) = &new.made {
             what.push_str(&format!(" with {}: {}", new.scopes.as_str(), made.reason));
@@ -371,16 +371,16 @@ impl TenantStore {
         if new.import.is_some() {
             what.push_str(&format!(": {}", new.name));
         }
-        self.administered(&spent, &what).await?;
-        let (by, now) = (by(&spent), spent.request().at);
-        let (detail, who) = (new.id.as_str().to_owned(), by.0.clone());
+        let intent = Self::intends_by(&spent, what);
+        let (detail, who) = (new.id.as_str().to_owned(), spent.actor().clone());
+        let now = spent.request().at;
         let add = move |tenant: &OpenTenant, state: &mut WriterState| {
             let hash = |secret: &Secret<String>| tenant.secret_key().hash(secret.expose());
             clients::tell_of_import(tenant, state, &new, &who)?;
             clients::create(tenant, state, new, secret.as_ref().map(hash), now)
         };
-        let administered = self.handle.0.administer(entry, by, action, &detail, add);
-        let record = administered.await?;
+        let deed = (action, detail.as_str());
+        let record = self.administers(entry, &intent, deed, add).await?;
         self.tell_of(&record);
         Ok(record)
     }
@@ -401,16 +401,13 @@ impl TenantStore {
         let spent = permit.spend(&self.tenant);
         let entry = self.entry()?;
         entry.must_stay()?;
-        self.administered(&spent, &format!("revoke client {}", id.as_str()))
-            .await?;
+        let intent = Self::intends_by(&spent, format!("revoke client {}", id.as_str()));
         let (id, detail) = (id.clone(), id.as_str());
         let revoke =
             move |tenant: &OpenTenant, state: &mut WriterState| clients::revoke(tenant, state, &id);
-        self.handle
-            .0
-            .administer(entry, by(&spent), "revoke client", detail, revoke)
-            .await
-            .map(drop)
+        let deed = ("revoke client", detail);
+        let revoked = self.administers(entry, &intent, deed, revoke);
+        revoked.await.map(drop)
     }
 
     /// Keeps an API client that an operator made as the tenant's own: it does not end by itself any more.
@@ -425,17 +422,14 @@ impl TenantStore {
         let spent = permit.spend(&self.tenant);
         let entry = self.entry()?;
         entry.must_stay()?;
-        self.administered(&spent, &format!("keep client {}", id.as_str()))
-            .await?;
-        let (by, now) = (by(&spent), spent.request().at);
-        let (id, detail, who) = (id.clone(), id.as_str(), by.0.clone());
+        let intent = Self::intends_by(&spent, format!("keep client {}", id.as_str()));
+        let (who, now) = (spent.actor().clone(), spent.request().at);
+        let (id, detail) = (id.clone(), id.as_str());
         let keep = move |tenant: &OpenTenant, state: &mut WriterState| {
             clients::keep(tenant, state, &id, (who.as_str(), now))
         };
-        self.handle
-            .0
-            .administer(entry, by, "keep client", detail, keep)
-            .await
+        let deed = ("keep client", detail);
+        self.administers(entry, &intent, deed, keep).await
     }
 
     /// Begins the tenant's administration anew, where it is not what was last administered: nobody may do
@@ -455,8 +449,8 @@ impl TenantStore {
         let spent = permit.spend(&self.tenant);
         let entry = self.entry()?;
         entry.must_stay()?;
-        self.administered(&spent, ANEW).await?;
-        let (by, now) = (by(&spent), spent.request().at);
+        let intent = Self::intends_by(&spent, ANEW);
+        let now = spent.request().at;
         let detail = format!("{who}: {reason}");
         let why = format!("administration begun anew by {detail}");
         let actor = spent.actor().as_str().to_owned();
@@ -485,10 +479,8 @@ impl TenantStore {
             alert_rows::begin_anew(db, by, now)?;
             openings::end(db, tenant.chain(), None, (actor.as_str(), now)).map(drop)
         };
-        self.handle
-            .0
-            .administer(entry, by, ANEW, &detail, work)
-            .await
+        let deed = (ANEW, detail.as_str());
+        self.administers(entry, &intent, deed, work).await
     }
 
     /// Records that a token of a way in for bulk loading is given.

@@ -104,18 +104,23 @@ struct Wanted {
     scopes: Scopes,
     challenge: String,
     nonce: Option<String>,
-    launch: Option<Launch>,
+    /// With until when it is good.
+    launch: Option<(Launch, Micros)>,
     max_age: Option<i64>,
     assurance: Assurance,
     silent: bool,
     again: bool,
 }
 
-/// The context of a launch from within a record.
+/// The context of a launch from within a record: for one program and, where that is said, one person; good once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Launch {
+    /// What it is known by when it was used.
+    pub(super) once: [u8; 16],
+    pub(super) client: String,
+    /// For whom it is, by id; nobody is of an empty one.
     #[serde(default)]
-    pub(super) client: Option<String>,
+    pub(super) person: Option<String>,
     #[serde(default)]
     pub(super) patient: Option<String>,
     #[serde(default)]
@@ -131,6 +136,9 @@ pub struct LaunchDraft {
     /// The program that is launched.
     #[serde(default)]
     pub client_id: Option<String>,
+    /// For whom it is, by id or login, where a program makes it; what a person makes is for themselves.
+    #[serde(default)]
+    pub person: Option<String>,
     /// A program link of the clinic, instead.
     #[serde(default)]
     pub link: Option<String>,
@@ -308,9 +316,12 @@ impl Gate {
         let launch = match request.get("launch") {
             Some(text) => {
                 let key = self.store().people_key().await?;
-                let launch: Option<Launch> = sealed::open(&key, "launch", text, now);
-                let own = launch.filter(|l| l.client.as_deref() == Some(client.id.as_str()));
+                let launch = sealed::open_dated::<Launch>(&key, "launch", text, now);
+                let own = launch.filter(|(launch, _)| launch.client == client.id.as_str());
                 match own {
+                    Some((launch, _)) if self.store().is_ended_token(&launch.once).await? => {
+                        return wrong("launch was used already");
+                    }
                     Some(launch) => Some(launch),
                     None => return wrong("launch is not good for this program, or too old"),
                 }
@@ -411,6 +422,10 @@ impl Asked {
                 _ => Next::SignIn,
             };
         };
+        if wanted.is_of_another(visitor) {
+            let about = "launch is for somebody else";
+            return Next::Refuse(error("access_denied", about));
+        }
         let patient = wanted.patient(visitor, chosen);
         if wanted.silent {
             return Next::Refuse(error("consent_required", "the person has to be asked"));
@@ -429,9 +444,15 @@ impl Asked {
 }
 
 impl Wanted {
+    /// Whether it comes from within a record that somebody else had open.
+    fn is_of_another(&self, visitor: &Visitor) -> bool {
+        let whom = self.launch.as_ref().and_then(|(l, _)| l.person.as_deref());
+        whom.is_some_and(|whom| whom != visitor.id().as_str())
+    }
+
     /// The patient in context: that of the launch; the person themselves; whom they chose.
     fn patient(&self, visitor: &Visitor, chosen: Option<&str>) -> Option<ResourceId> {
-        if let Some(launch) = &self.launch {
+        if let Some((launch, _)) = &self.launch {
             return ResourceId::new(launch.patient.as_deref()?).ok();
         }
         if !self.scopes.has("launch/patient") {
@@ -540,16 +561,39 @@ impl Visitor {
         caller.read("Patient", id, &unless).await.is_ok()
     }
 
-    /// Approves a request: where the program gets its code.
+    /// Records that somebody is refused what was opened from within a record for somebody else.
     ///
     /// # Errors
-    /// `form-foreign` if it has to be asked again; those of the store.
+    /// `audit-unavailable`.
+    pub async fn may_not_take(&self, asked: &Asked) -> Result<(), Failure> {
+        let foreign = asked.what.as_ref().is_ok_and(|w| w.is_of_another(self));
+        if foreign {
+            let what = format!(
+                "approve client {}: a launch for somebody else",
+                asked.client.id.as_str()
+            );
+            let (actor, code) = (self.person.record.actor(), Code::FormForeign);
+            let store = &self.store;
+            store.not_let_in(self.request, &actor, &what, code).await?;
+        }
+        Ok(())
+    }
+
+    /// Approves a request: where the program gets its code. What was opened from within a record is used by it.
+    ///
+    /// # Errors
+    /// `form-foreign` if it has to be asked again, for what was opened for somebody else, or was used; those of
+    /// the store.
     pub async fn approve(&self, asked: &Asked, chosen: Option<&str>) -> Result<String, Failure> {
         let stale = || Failure::of(Code::FormForeign);
         let Ok(wanted) = &asked.what else {
             return Err(stale());
         };
         if !self.is_recognised(wanted.assurance, wanted.max_age) {
+            return Err(stale());
+        }
+        if wanted.is_of_another(self) {
+            self.may_not_take(asked).await?;
             return Err(stale());
         }
         let patient = wanted.patient(self, chosen);
@@ -612,7 +656,8 @@ impl Visitor {
         let what = format!("approve client {}", asked.client.id.as_str());
         let actor = Some(self.person.record.actor());
         let deed = self.gate.signing(self.request, actor, what)?;
-        self.store.approve(deed, approval).await?;
+        let once = wanted.launch.as_ref().map(|(l, until)| (l.once, *until));
+        self.store.approve(deed, approval, once).await?;
         Ok(asked.back(&[("code", &code)]))
     }
 
@@ -631,7 +676,7 @@ impl Visitor {
 
 impl Wanted {
     fn context(&self) -> Result<Option<Box<str>>, Failure> {
-        let Some(launch) = &self.launch else {
+        let Some((launch, _)) = &self.launch else {
             return Ok(None);
         };
         let mut context = launch.context.clone();

@@ -98,7 +98,7 @@ impl Gate {
             if scopes.has("offline_access") || scopes.has("online_access") {
                 approval.refresh = Some(1);
             }
-            Ok(())
+            Ok(ended(approval))
         };
         let giving = (Giving::First, bound);
         self.change_and_give(id, client, "exchange code", request, change, giving)
@@ -139,7 +139,7 @@ impl Gate {
             let good = good && approval.refresh == Some(number);
             approval.record.ended |= !good;
             approval.refresh = Some(number.saturating_add(1).max(approval.refresh.unwrap_or(0)));
-            Ok(())
+            Ok(ended(approval))
         };
         self.change_and_give(
             presented.approval,
@@ -159,7 +159,7 @@ impl Gate {
         client: &ClientRecord,
         what: &str,
         request: RequestMeta,
-        change: impl FnOnce(&mut Approval) -> Result<(), store::StoreError> + Send + 'static,
+        change: impl FnOnce(&mut Approval) -> Result<Option<Code>, store::StoreError> + Send + 'static,
         giving: (Giving, Option<[u8; 32]>),
     ) -> Result<Granted, TokenFailure> {
         let store = self.store();
@@ -170,10 +170,6 @@ impl Gate {
             Err(e) => return Err(Failure::from(e).into()),
         };
         if changed.record.ended {
-            let code = Code::CredentialsInvalid;
-            let (actor, what) = (client.actor(), format!("{what}: approval ended"));
-            let noted = store.not_let_in(request, &actor, &what, code).await;
-            noted.map_err(Failure::from)?;
             return Err(TokenFailure::Spent);
         }
         self.give(&changed, client, request, giving).await
@@ -402,9 +398,14 @@ impl Gate {
         let deed = self.signing(request, Some(asker.actor()), "revoke token")?;
         let end = |approval: &mut Approval| {
             approval.record.ended = true;
-            Ok(())
+            Ok(None)
         };
         let ended = store.change_approval(deed, &id, end).await;
         ended.map(drop).map_err(|e| Failure::from(e).into())
     }
+}
+
+/// With which code tokens of an approval are refused that ended.
+fn ended(approval: &Approval) -> Option<Code> {
+    approval.record.ended.then_some(Code::CredentialsInvalid)
 }

@@ -1,7 +1,7 @@
 //! Launches from within a record (SMART App Launch 2.2, "EHR Launch"): a patient, an encounter, a facility
 //! and whatever else is open, handed to a program; and program links, of which some need no launch.
 
-use access::ClientRecord;
+use access::{ClientRecord, PersonId};
 use base::Code;
 use serde_json::{Map, Value, json};
 
@@ -16,7 +16,8 @@ use crate::vendors::{Values, filled};
 
 impl Session {
     /// Makes the context of a launch from within a record, for a program or a program link, with a
-    /// patient, an encounter of theirs, a facility and others that the caller may read.
+    /// patient, an encounter of theirs, a facility and others that the caller may read. What a person makes is
+    /// for themselves; a program says for whom it is.
     ///
     /// # Errors
     /// `client-unknown`, `link-unknown`, `vendor-disabled`, `vendor-ended`, `request-invalid`; those of
@@ -123,6 +124,29 @@ impl Session {
         }
     }
 
+    /// For whom a launch is, by id: the person who makes it, or whom a program names. Of a name that nobody has it
+    /// is for nobody, and whoever makes it is not told.
+    async fn launched_for(&self, draft: &LaunchDraft) -> Result<Option<String>, Failure> {
+        let own = self.principal().person().map(|(id, _)| id.as_str());
+        let Some(named) = draft.person.as_deref() else {
+            return Ok(own.map(str::to_owned));
+        };
+        crate::clients::printable(named, 200, "person has 1 to 200 characters")?;
+        let found = match PersonId::new(named) {
+            Some(id) => self.store.person(&id).await?,
+            None => None,
+        };
+        let found = match (found, super::normal_login(named)) {
+            (None, Some(login)) => self.store.person_of_login(&login).await?,
+            (found, _) => found,
+        };
+        let id = found.map(|person| person.record.id.as_str().to_owned());
+        if own.is_some() && own != id.as_deref() {
+            return Err(invalid("a launch that a person makes is for themselves"));
+        }
+        Ok(Some(id.unwrap_or_default()))
+    }
+
     async fn sealed_launch(
         &self,
         client: &ClientRecord,
@@ -131,7 +155,9 @@ impl Session {
         seconds: u64,
     ) -> Result<String, Failure> {
         let launch = Launch {
-            client: Some(client.id.as_str().to_owned()),
+            once: self.house().0.rng.bytes(),
+            client: client.id.as_str().to_owned(),
+            person: self.launched_for(draft).await?,
             patient: draft.patient.clone(),
             encounter: draft.encounter.clone(),
             context,

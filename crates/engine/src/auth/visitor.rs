@@ -260,7 +260,7 @@ impl Visitor {
         self.deed(Administering::OwnAccount, what).await
     }
 
-    fn id(&self) -> &PersonId {
+    pub(super) fn id(&self) -> &PersonId {
         &self.person.record.id
     }
 
@@ -382,7 +382,7 @@ impl Visitor {
         let deed = self.own("take back approval").await?;
         let end = |a: &mut Approval| {
             a.record.ended = true;
-            Ok(())
+            Ok(None)
         };
         Ok(self.store.change_approval(deed, id, end).await.map(drop)?)
     }

@@ -5,10 +5,9 @@ use access::{Administering, Reason, TenantId};
 use base::Micros;
 use store::{BrowserSession, Deed, Person, TenantStore, Through};
 
-use super::find;
+use super::read;
 use crate::auth::Visitor;
 use crate::failure::Failure;
-use crate::house::House;
 use crate::tenants::Operator;
 
 type Doing<'a> = dyn Fn(String) -> Result<Deed, Failure> + Send + Sync + 'a;
@@ -63,12 +62,6 @@ impl Ending<'_> {
     }
 }
 
-/// The issuer that a provider was set for, or has.
-async fn issuer(house: &House, store: &TenantStore, id: &str) -> Result<String, Failure> {
-    let all = store.identity_providers().await?;
-    Ok(find(&all, id)?.issuer(house))
-}
-
 /// As much of an id as is shown.
 pub(super) fn shown(id: &str) -> String {
     id.chars().take(64).collect()
@@ -99,8 +92,8 @@ impl Operator {
         let (tenant, store) = self.tenant(tenant)?;
         let what = format!("drop identity provider {}", shown(id));
         let deed = self.provider_alert(&tenant, what)?;
-        let issuer = issuer(&self.house, &store, id).await?;
-        store.drop_identity_provider(deed, id, false).await?;
+        let dropped = store.drop_identity_provider(deed, id, false).await?;
+        let issuer = read(&dropped)?.issuer(&self.house);
         self.ending(&tenant, &store).all_of(id, &issuer).await
     }
 }
@@ -114,8 +107,8 @@ impl Visitor {
         let what = format!("end identity provider {}", shown(id));
         let deed = self.deed(Administering::People, what).await?;
         let (store, gate) = (&self.store, &self.gate);
-        let issuer = issuer(&gate.house, store, id).await?;
-        store.drop_identity_provider(deed, id, true).await?;
+        let dropped = store.drop_identity_provider(deed, id, true).await?;
+        let issuer = read(&dropped)?.issuer(&gate.house);
         let actor = self.person.record.actor();
         let deed = move |what: String| gate.signing(self.request, Some(actor.clone()), what);
         let ending = Ending {

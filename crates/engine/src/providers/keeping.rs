@@ -87,27 +87,26 @@ impl Visitor {
     }
 
     /// Keeps an identity provider that an operator set: it is the tenant's own, and goes on. `seen` is when it
-    /// was set, as it was shown: another one that was set since is not kept unseen.
+    /// was set, as it was shown: another one that was set since is not kept unseen, and without it none is.
     ///
     /// # Errors
     /// `scope-missing`; `step-up-required` without two factors shown of late; `clinic-only` for whoever came in
     /// through a provider that nobody of the tenant kept; `provider-unknown` for one that no operator set;
-    /// `tenant-state` if it was set anew.
+    /// `tenant-state` if it was set anew; `request-invalid` without `seen`.
     pub async fn keep_provider(
         &self,
         id: &str,
         seen: Option<&str>,
     ) -> Result<ProviderView, Failure> {
+        let seen = seen.map(str::to_owned).ok_or_else(|| {
+            let text = "at is made.at as it was shown: the provider that is kept";
+            Failure::new(Code::RequestInvalid, text)
+        })?;
         let what = format!("keep identity provider {}", shown(id));
         let deed = self.deed(Administering::People, what.as_str()).await?;
         self.must_step_up(&what).await?;
         self.must_be_of_the_tenant(&what).await?;
-        let issuer = {
-            let all = self.store.identity_providers().await?;
-            issuer_of(&self.gate.house, &find(&all, id)?.settings)
-        };
-        let by = self.person.record.actor();
-        let seen = seen.map(str::to_owned);
+        let (by, house) = (self.person.record.actor(), self.gate.house.clone());
         let change = move |provider: &IdentityProvider| {
             let kept = read(provider).ok();
             let none = || {
@@ -115,9 +114,10 @@ impl Visitor {
                 refused(Code::ProviderUnknown, text)
             };
             let mut kept = kept.ok_or_else(none)?;
+            let issuer = issuer_of(&house, &kept.settings);
             let made = kept.made.as_mut().ok_or_else(none)?;
             let at = Micros(made.at_us).instant().to_string();
-            if seen.is_some_and(|seen| seen != at) {
+            if seen != at {
                 let text = "the provider was set anew since: look at it again";
                 return Err(refused(Code::TenantState, text));
             }

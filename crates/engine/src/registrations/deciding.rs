@@ -99,6 +99,12 @@ impl Desk<'_> {
         let bound = client
             .as_ref()
             .and_then(|c| Some(c.vendor.as_ref()?.as_str()));
+        if let (Some(bound), Some(named)) = (bound, decision.vendor.as_deref())
+            && bound != named
+        {
+            let text = "a client that is bound to a vendor stays bound to it: make another one";
+            return Err(invalid(text));
+        }
         let vendor = match decision.vendor.as_deref().or(bound) {
             Some(vendor) => Some(binding(self.store, vendor, &given).await?),
             None => None,

@@ -36,7 +36,12 @@ async fn answer(
     let chosen = choice.and_then(|fields| fields.get("_patient"));
     let redirect = asked.redirect();
     match (asked.next(visitor, chosen.as_deref(), false), visitor) {
-        (Next::Refuse(why), _) => Ok(see(&asked.refusal(why))),
+        (Next::Refuse(why), visitor) => {
+            if let Some(visitor) = visitor {
+                visitor.may_not_take(asked).await?;
+            }
+            Ok(see(&asked.refusal(why)))
+        }
         (Next::ChoosePatient, Some(visitor)) => {
             let name = choice.and_then(|fields| fields.get("_find"));
             let found = match &name {
@@ -113,7 +118,10 @@ async fn decided(gate: &Gate, mut call: Call) -> Result<Response<Body>, Failure>
     match fields.or_empty("_decision").as_str() {
         "approve" => match asked.next(Some(&visitor), chosen.as_deref(), true) {
             Next::Ask(_) => Ok(see(&visitor.approve(&asked, chosen.as_deref()).await?)),
-            _ => Err(Failure::of(Code::FormForeign)),
+            _ => {
+                visitor.may_not_take(&asked).await?;
+                Err(Failure::of(Code::FormForeign))
+            }
         },
         "refuse" => Ok(see(&visitor.refuse(&asked).await?)),
         _ => {

@@ -557,8 +557,16 @@ fn the_clinic_is_told_of_a_way_in_for_bulk_loading() {
     governed_by(&world, &["tenant-administrator"]);
     let id = open("ticket 12");
     let alerts = admin.api("GET alerts", &Value::Null).status(200).json();
-    let all = alerts["items"].as_array().unwrap().iter();
-    let own: Vec<_> = all.filter(|a| a["rule"] == "operator-client").collect();
+    // One, and no other of the same thing: neither of its opening nor of the tokens that it is renewed by.
+    let renew = format!("POST /admin/v1/tenants/lakeside/imports/{id}/renew");
+    world.admin(&renew, &Value::Null).status(200);
+    let own: Vec<_> = alerts["items"].as_array().unwrap().iter().collect();
+    let of_it = own.iter().filter(|a| a.to_string().contains(&id));
+    assert_eq!(of_it.count(), 1, "{own:#?}");
+    let own: Vec<_> = own
+        .into_iter()
+        .filter(|a| a["rule"] == "operator-client")
+        .collect();
     assert_eq!(own.len(), 1, "{own:#?}");
     let seen = own[0]["seen"].as_str().unwrap();
     assert!(seen.starts_with("bulk loading until ") && seen.ends_with(": ticket 12"));
@@ -570,4 +578,98 @@ fn the_clinic_is_told_of_a_way_in_for_bulk_loading() {
     let trail = world.admin(path, &Value::Null).status(200);
     let said = format!("open import {id}: ticket 12");
     assert!(String::from_utf8_lossy(&trail.body).contains(&said));
+}
+
+#[test]
+fn whom_an_operator_makes_administers_and_is_nobody_else() {
+    let world = lakeside();
+    let path = "/admin/v1/tenants/lakeside/people";
+    let draft = |more: &Value| {
+        let mut draft =
+            json!({ "login": "root@clinic", "name": "Root", "roles": ["tenant-administrator"] });
+        for (name, value) in more.as_object().unwrap() {
+            draft[name] = value.clone();
+        }
+        draft
+    };
+    // Groups have grants, and so has who is a practitioner: both are for the clinic to give.
+    for more in [
+        json!({ "groups": ["night"] }),
+        json!({ "fhir_user": "Practitioner/7" }),
+        json!({ "fhir_user": "Patient/1", "groups": ["night"] }),
+    ] {
+        world
+            .admin(&format!("POST {path}"), &draft(&more))
+            .refused(403, "clinic-only");
+    }
+    for roles in [
+        json!(["tenant-administrator", "clinician"]),
+        json!(["tenant-administrator@Organization/1"]),
+        json!(["clinician"]),
+        json!([]),
+    ] {
+        world
+            .admin(&format!("POST {path}"), &draft(&json!({ "roles": roles })))
+            .refused(400, "request-invalid");
+    }
+    let found = world.admin(&format!("GET {path}"), &Value::Null).json();
+    assert_eq!(found["people"], json!([]));
+    // What says nothing of them is as if it were not there.
+    let none = draft(&json!({ "groups": [], "fhir_user": "" }));
+    world.admin(&format!("POST {path}"), &none).status(201);
+    let found = world.admin(&format!("GET {path}"), &Value::Null).json();
+    let one = &found["people"][0];
+    assert_eq!(
+        (&one["roles"], &one["groups"], &one["fhir_user"]),
+        (&json!(["tenant-administrator"]), &json!([]), &Value::Null)
+    );
+}
+
+#[test]
+fn under_the_name_of_a_vendor_an_operator_makes_nothing_unseen() {
+    let world = lakeside();
+    let all = basic(&make(&world, &json!({})));
+    let body = patient_with_id("1", "One");
+    world.fhir(&all, "PUT Patient/1", body).status(201);
+    let number = super::vendors::propose(&world, &json!({}));
+    // As long as nobody is there, clients of a vendor have no end, as others.
+    let vendors = json!({ "vendor": "acme", "scopes": ["system/*.rs"] });
+    no_end(make(&world, &vendors));
+    let admin = administrator(&world, "lakeside");
+    governed_by(&world, &["tenant-administrator"]);
+    let on = json!({ "hold": "enabled", "terms": number, "reason": "agreed" });
+    admin.api("POST vendors/acme/switch", &on).status(200);
+    // The clinic enabled what the vendor has, and not whatever is made under its name since.
+    let told = || {
+        let alerts = admin.api("GET alerts", &Value::Null).status(200).json();
+        let all = alerts["items"].as_array().unwrap().iter();
+        all.filter(|a| a["rule"] == "operator-client").count()
+    };
+    assert_eq!(told(), 0);
+    let made = make(&world, &vendors).status(201);
+    assert!(made.text("/made/until").contains('T'));
+    assert_eq!(told(), 1);
+    let who = basic(&made);
+    reads(&world, &who).status(200);
+    let report = "GET /admin/v1/tenants/lakeside/audit/report?patient=1";
+    let report = world.admin(report, &Value::Null).status(200).json();
+    assert!(
+        report["operators"]
+            .to_string()
+            .contains(&made.text("/client_id")),
+        "{report}"
+    );
+    world.clock.forward_secs(7 * DAY);
+    reads(&world, &who).refused(401, "credentials-invalid");
+    // Kept in time it goes on, as far as the vendor's grant does.
+    let other = make(&world, &vendors).status(201);
+    let admin = super::people::Browser::new(&world);
+    admin
+        .sign_in("lakeside", "root@clinic", super::people::PASSWORD)
+        .status(303);
+    two_factors(&admin);
+    let keep = format!("POST clients/{}", other.text("/client_id"));
+    no_end(admin.api(&keep, &json!({ "decision": "keep" })));
+    world.clock.forward_secs(7 * DAY);
+    reads(&world, &basic(&other)).status(200);
 }

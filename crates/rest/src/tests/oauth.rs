@@ -2,6 +2,7 @@
 //! not work.
 
 mod binaries;
+mod launches;
 mod requests;
 mod signed_out;
 

@@ -4,6 +4,7 @@
 mod accounts;
 mod house;
 mod operators;
+mod racing;
 
 use std::sync::Arc;
 

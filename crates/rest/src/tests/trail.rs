@@ -1,10 +1,12 @@
 //! The audit trail as AuditEvents.
 
 mod balp;
+mod deeds;
 mod index;
 mod operations;
 mod patches;
 mod same;
+mod transactions;
 mod unknown;
 
 use base64::Engine as _;

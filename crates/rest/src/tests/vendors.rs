@@ -206,11 +206,11 @@ fn a_client_has_no_more_than_its_grant() {
 fn time_network_and_certificate_bound_a_client() {
     let (world, _) = clinic();
     let pin = "ab".repeat(32);
-    let admin = enabled(
-        &world,
-        &json!({ "networks": ["10.0.0.0/8"], "certificates": [] }),
-    );
+    let change = json!({ "networks": ["10.0.0.0/8"], "certificates": [] });
+    propose(&world, &change);
+    // Before anybody of the clinic is there, so that it has no end of its own.
     let who = basic(&client(&world, "system/*.rs"));
+    let admin = enabled(&world, &change);
     let (inside, outside): (IpAddr, IpAddr) =
         ("10.1.1.1".parse().unwrap(), "192.0.2.1".parse().unwrap());
     let read = |from: IpAddr, certificate: Option<[u8; 32]>, who: &str| {

@@ -43,7 +43,7 @@ rules! {
     FailedSignIns = "failed-sign-ins", "Sign-ins failed again and again";
     NewNetwork = "new-network", "Somebody came from a network that they never came from";
     UnreviewedOpening = "break-glass-unreviewed", "Nobody reviewed in time that a patient was opened in an emergency";
-    OperatorClient = "operator-client", "An operator made an API client that opens records";
+    OperatorClient = "operator-client", "An operator made an API client that opens records, or opened a way in for bulk loading";
     OperatorSignIn = "operator-sign-in", "An operator changed who may sign in to the tenant";
     OperatorCopy = "operator-copy", "An operator made another tenant of a backup of this one";
     OperatorTrail = "operator-trail", "An operator changed how long the trail is kept, or where it goes";

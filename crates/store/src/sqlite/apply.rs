@@ -142,6 +142,35 @@ fn tell_of_nothing(
     Ok(())
 }
 
+/// Records that a change is not made: at which write its making ended, with which code, and whom that was about,
+/// as it is and as it was to be. What comes after it was not looked at.
+pub(crate) fn tell_of_refusal(tenant: &OpenTenant, work: &Work, why: &StoreError) -> Result<()> {
+    let entry = match why {
+        StoreError::Entry { entry, .. } | StoreError::ReferenceMissing { entry, .. } => *entry,
+        _ => 0,
+    };
+    let (Some(actor), Some(op)) = (&work.actor, work.ops.get(entry)) else {
+        return Ok(());
+    };
+    let (type_id, id) = op.target();
+    let patients = op.patients(tenant.model);
+    let record = Record {
+        request: work.request,
+        actor,
+        action: op.action(),
+        subject: Subject::Instance(type_id, id),
+        asked: Asked {
+            patients: &patients,
+            ..Asked::default()
+        },
+        outcome: audit::Outcome::Refused(why.code()),
+    };
+    let shared = &tenant.shared;
+    let _ticket = shared.journal.append(&tenant.pen, &record.encode(None))?;
+    shared.metrics.journal_records.add(1);
+    Ok(())
+}
+
 fn check(work: &Work) -> Result<()> {
     if work.settles.is_some() && work.ops.len() != 1 {
         return Err(internal("a decision is one write"));

@@ -137,8 +137,17 @@ fn invalid(why: &str) -> StoreError {
     StoreError::Refused(Code::BackupInvalid, why.to_owned())
 }
 
-/// Writes a backup; how many rows in it are not as they were written and are kept apart.
-pub(crate) fn write(house: &Arc<House>, entry: &Arc<Entry>, by: &By, file: &Path) -> Result<u64> {
+/// Records that a backup was made.
+type Noted<'a> = &'a dyn Fn(&OpenTenant) -> Result<()>;
+
+/// Writes a backup; how many rows in it are not as they were written and are kept apart. It gets its name when it
+/// is whole and `noted`.
+pub(crate) fn write(
+    house: &Arc<House>,
+    entry: &Arc<Entry>,
+    (by, noted): (&By, Noted<'_>),
+    file: &Path,
+) -> Result<u64> {
     const DOING: &str = "writing a backup";
     let tenant = house.open_tenant(entry)?;
     let id = tenant.id.bytes();
@@ -187,6 +196,7 @@ pub(crate) fn write(house: &Arc<House>, entry: &Arc<Entry>, by: &By, file: &Path
         check_file(&part, |_| Ok(&tenant.keys)).map(drop)?;
         let place = std::path::absolute(file).doing(DOING)?;
         house.note_copy(by, entry, &place.display().to_string())?;
+        noted(&tenant)?;
         give_name(&part, file).doing(DOING)?;
         file.parent()
             .filter(|p| !p.as_os_str().is_empty())

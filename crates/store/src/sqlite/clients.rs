@@ -258,8 +258,8 @@ pub(crate) fn create(
 pub(crate) const RESTORED: &str = "restored";
 
 /// Of a client that an operator makes: as long as nobody of the tenant ever signed in, or where the client does
-/// nothing without the tenant's people or a grant that they enable, it has no end. Of another one an alert
-/// tells. In a tenant that was made of a backup it opens nothing before somebody keeps it.
+/// nothing without the tenant's people, it has no end. Of another one an alert tells, also where a vendor's grant
+/// bounds it: the clinic enabled what the vendor has, and not what is made in its name. In a tenant that was made of a backup it opens nothing before somebody keeps it.
 fn tell_of_operator(tenant: &OpenTenant, state: &WriterState, new: &mut NewClient) -> Result<()> {
     let alone = new.acts_alone();
     let Some(made) = &mut new.made else {
@@ -353,7 +353,8 @@ pub(crate) fn replace(
     let known = known.ok_or_else(|| {
         StoreError::Refused(Code::ClientUnknown, "no such client here".to_owned())
     })?;
-    new.vendor = new.vendor.or(known.vendor);
+    // Once and for good: whoever's switch is off is not got round under another name.
+    new.vendor = known.vendor.or(new.vendor);
     new.roles = new.roles.or(known.roles);
     let named = matches!(&new.certificates.by, Some(by) if *by != ByCertificate::SelfSigned);
     if named {

@@ -175,7 +175,16 @@ pub(crate) fn run(tenant: &Arc<OpenTenant>, slot: &mut Option<WriterState>, memb
             }
         }
     }
-    for (member, answer) in answers {
+    for (member, mut answer) in answers {
+        // What nobody waited for any more was not looked at.
+        let raced = matches!(answer, Err(StoreError::Raced));
+        let asked = !raced || !member.answer.is_closed();
+        if let Err(why) = &answer
+            && asked
+            && let Err(e) = apply::tell_of_refusal(tenant, &member.work, why)
+        {
+            answer = Err(e);
+        }
         let _ = member.answer.send(answer);
     }
 }

@@ -48,20 +48,23 @@ impl TenantStore {
         let spent = permit.spend(&self.tenant);
         let what = format!("acknowledge alert {number}");
         self.must_speak_for_clinic(&spent, &what).await?;
-        self.administered(&spent, &what).await?;
+        let intent = Self::intends_by(&spent, what);
+        let told = intent.clone();
         let who = spent.actor().as_str().split(' ').next().unwrap_or_default();
         let who = who.to_owned();
         let work = move |tenant: &std::sync::Arc<OpenTenant>, slot: &mut Option<WriterState>| {
-            writer::alone_durably(tenant, slot, |_, state| {
+            writer::alone_durably(tenant, slot, |tenant, state| {
                 let alert = alerts::get(&state.db, number)?;
                 if alert.is_some_and(|a| a.actor == who) {
                     let text = "nobody says what to think of what they did themselves".to_owned();
                     return Err(StoreError::Refused(Code::AlertState, text));
                 }
-                alerts::acknowledge(&state.db, number, said)
+                let said = alerts::acknowledge(&state.db, number, said)?;
+                told.done(tenant)?;
+                Ok(said)
             })
         };
-        self.handle.0.with_writer(self.serving()?, work).await
+        self.writes_as(&intent, work).await
     }
 
     /// How many alerts there are.
@@ -103,23 +106,22 @@ impl TenantStore {
         let entry = self.serving()?;
         self.must_speak_for_clinic(&spent, "publish alert rules")
             .await?;
-        self.administered(&spent, "publish alert rules").await?;
-        let (by, now) = (super::by(&spent), spent.request().at);
+        let intent = Self::intends_by(&spent, "publish alert rules");
+        let now = spent.request().at;
         let who = spent.actor().as_str().split(' ').next().unwrap_or_default();
-        if let Some(person) = who.strip_prefix("person:")
-            && rules.excepts(person)
-        {
-            let text = "nobody excepts themselves from a rule".to_owned();
-            return Err(StoreError::Refused(Code::RequestInvalid, text));
-        }
+        let excepted = who
+            .strip_prefix("person:")
+            .is_some_and(|p| rules.excepts(p));
         let (actor, why) = (spent.actor().as_str().to_owned(), reason.to_owned());
         let add = move |_: &OpenTenant, state: &mut WriterState| {
+            if excepted {
+                let text = "nobody excepts themselves from a rule".to_owned();
+                return Err(StoreError::Refused(Code::RequestInvalid, text));
+            }
             alerts::publish(&state.db, rules, (&actor, &why), after, now)
         };
-        self.handle
-            .0
-            .administer(entry, by, "publish alert rules", "", add)
-            .await
+        let deed = ("publish alert rules", "");
+        self.administers(entry, &intent, deed, add).await
     }
 
     /// Alerts that somebody is to be told of.

@@ -1,6 +1,8 @@
 //! What a tenant's calls leave in the journal.
 
 use access::{Action, ActionName, Actor, Denied, RequestMeta, Spent};
+use base::ResourceId;
+use fhir::definitions::TypeId;
 
 use super::TenantStore;
 use super::reading::marked;
@@ -10,12 +12,23 @@ use crate::audit::{Asked, Outcome, Record, Shown, Subject};
 impl TenantStore {
     /// Records a refusal in the tenant's audit log.
     pub async fn denied(&self, denied: &Denied) -> Result<()> {
-        let word = match denied.action {
+        self.denied_of(denied, None).await
+    }
+
+    /// The same, of what was asked of one resource.
+    pub async fn denied_of(
+        &self,
+        denied: &Denied,
+        asked: Option<(TypeId, &ResourceId)>,
+    ) -> Result<()> {
+        let subject = match asked {
+            Some((type_id, id)) => Subject::Instance(type_id, id),
             // Nobody but the platform exports anything else.
-            ActionName::Export if denied.type_id.is_some() => "everything",
-            _ => "",
+            None if denied.action == ActionName::Export && denied.type_id.is_some() => {
+                Subject::Other(denied.type_id, "everything")
+            }
+            None => Subject::Other(denied.type_id, ""),
         };
-        let subject = Subject::Other(denied.type_id, word);
         let outcome = Outcome::Refused(denied.code());
         self.note(
             *denied.request,

@@ -1,95 +1,21 @@
 //! People, their sessions and approvals: who may be let in, and what becomes of it.
 //!
 //! Looking up what credentials name takes no permit, as with API clients; everything else spends
-//! one and leaves a record in the journal *before* it is done.
+//! one and leaves a record (`deeds`).
 
 use std::sync::Arc;
 
-use access::{
-    ActionName, Actor, Administer, ClientId, PeopleKey, Permit, PersonId, Principal, Reason,
-    RequestMeta,
-};
+use access::{ActionName, Actor, ClientId, PeopleKey, PersonId, Principal, Reason, RequestMeta};
 use base::{Code, Micros};
 
 use super::TenantStore;
+use super::deeds::Deed;
 use crate::audit::{Asked, Outcome, Record, Subject};
-use crate::face::{Account, AlertRule, Approval, BrowserSession, Person, SigningKey, Through};
-use crate::sqlite::alerts::operators::{self, Did};
-use crate::sqlite::house::change::By;
+use crate::face::{Account, Approval, BrowserSession, Person, SigningKey, Through};
 use crate::sqlite::{OpenTenant, break_glass, people, writer};
 use crate::{Result, StoreError};
 
-/// What is done, by whom, under which right.
-#[derive(Debug)]
-pub struct Deed {
-    /// The right.
-    pub permit: Permit<Administer>,
-    /// Who it is recorded as; whom the permit names, if none is given.
-    pub actor: Option<Actor>,
-    /// What, in some words.
-    pub what: String,
-    /// Whether the tenant's own people are told by an alert: an operator changes who may sign in.
-    pub alerts: bool,
-}
-
-/// Its permit, spent.
-pub(super) struct Done {
-    pub(super) by: By,
-    /// What an alert tells of.
-    pub(super) told: Option<String>,
-}
-
-impl Done {
-    /// When.
-    pub(super) const fn at(&self) -> Micros {
-        self.by.1.at
-    }
-
-    /// Raises the alert that tells of it, if one does.
-    pub(super) fn tell(
-        &self,
-    ) -> impl FnOnce(&OpenTenant, &writer::WriterState) -> Result<()> + Send + use<> {
-        let ((by, request), told) = (self.by.clone(), self.told.clone());
-        move |tenant, state| match told {
-            // As long as nobody of the tenant ever signed in there is nobody to be told.
-            Some(what) if tenant.people().is_anybody_there() => {
-                let did = Did {
-                    rule: AlertRule::OperatorSignIn,
-                    by: by.as_str(),
-                    at: request.at,
-                    event: &what,
-                    seen: what.clone(),
-                    program: None,
-                };
-                operators::tell(&state.db, did)
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 impl TenantStore {
-    pub(super) async fn deed(&self, deed: Deed, action: ActionName) -> Result<Done> {
-        let spent = deed.permit.spend(&self.tenant);
-        self.serving()?;
-        let actor = deed.actor.unwrap_or_else(|| spent.actor().clone());
-        let subject = Subject::Other(None, &deed.what);
-        let request = spent.request();
-        self.note(request, &actor, action, subject, Outcome::Given(0))
-            .await?;
-        Ok(Done {
-            by: (actor, request),
-            told: deed.alerts.then_some(deed.what),
-        })
-    }
-
-    /// Has an alert that was raised told.
-    pub(super) fn tell_of_alert(&self, told: bool) {
-        if told {
-            self.handle.0.still_untold(self.tenant.bytes());
-        }
-    }
-
     /// Records that somebody was not let in.
     ///
     /// # Errors
@@ -224,13 +150,13 @@ impl TenantStore {
         (token, client): ([u8; 16], &ClientId),
         until: Micros,
     ) -> Result<()> {
-        let done = self.deed(deed, ActionName::Authenticate).await?;
-        let (now, client) = (done.at(), client.clone());
+        let intent = self.intends(deed, ActionName::Authenticate)?;
+        let (now, client, told) = (intent.at(), client.clone(), intent.clone());
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
             let (people, limits) = (tenant.people(), &tenant.shared.config.limits);
             people.forget(now);
             if people.is_ended_token(&token) {
-                return Ok(());
+                return told.done(tenant);
             }
             let (all, own) = people.ended_token_counts(&client);
             for (count, limit, max) in [
@@ -245,14 +171,15 @@ impl TenantStore {
                     return Err(too_many(limit, max));
                 }
             }
-            writer::alone_durably(tenant, slot, |_, state| {
+            writer::alone_durably(tenant, slot, |tenant, state| {
                 people::sweep(&state.db, now)?;
-                people::put_ended_token(&state.db, &token, &client, until)
+                people::put_ended_token(&state.db, &token, &client, until)?;
+                told.done(tenant)
             })?;
             people.learn_ended_token(token, client, until);
             Ok(())
         };
-        self.handle.0.with_writer(self.serving()?, work).await
+        self.writes_as(&intent, work).await
     }
 
     /// All people, in order of login.
@@ -267,9 +194,8 @@ impl TenantStore {
         deed: Deed,
         person: &PersonId,
     ) -> Result<(Vec<Arc<BrowserSession>>, Vec<Arc<Approval>>)> {
-        let done = self.deed(deed, ActionName::Administer).await?;
+        let now = self.deed(deed, ActionName::Administer).await?.at();
         let tenant = self.opened().await?;
-        let now = done.by.1.at;
         let people = tenant.people();
         Ok((
             people.sessions_of(person, now),
@@ -282,11 +208,10 @@ impl TenantStore {
     /// # Errors
     /// `login-taken`, `limit-query`.
     pub async fn create_person(&self, deed: Deed, person: Person) -> Result<Arc<Person>> {
-        let done = self.deed(deed, ActionName::Administer).await?;
+        let intent = self.intends(deed, ActionName::Administer)?;
         let id = person.record.id.clone();
         let detail = id.as_str().to_owned();
-        let entry = self.serving()?;
-        let (tell, told) = (done.tell(), done.told.is_some());
+        let (entry, told) = (self.serving()?, intent.clone());
         let add = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
             let limits = &tenant.shared.config.limits;
             if tenant.people().count() as u64 >= limits.people_max {
@@ -297,14 +222,11 @@ impl TenantStore {
                 });
             }
             must_be_free(tenant, &person)?;
-            tell(tenant, state)?;
+            told.tell(tenant, state)?;
             people::put_person(&state.db, tenant.model, &person)
         };
-        self.handle
-            .0
-            .administer(entry, done.by, "create person", &detail, add)
-            .await?;
-        self.tell_of_alert(told);
+        let deed = ("create person", detail.as_str());
+        self.administers(entry, &intent, deed, add).await?;
         self.known(&id).await
     }
 
@@ -318,10 +240,9 @@ impl TenantStore {
         id: &PersonId,
         change: impl FnOnce(&mut Person) -> Result<()> + Send + 'static,
     ) -> Result<Arc<Person>> {
-        let done = self.deed(deed, ActionName::Administer).await?;
-        let entry = self.serving()?;
+        let intent = self.intends(deed, ActionName::Administer)?;
+        let (entry, told) = (self.serving()?, intent.clone());
         let (of, detail) = (id.clone(), id.as_str());
-        let (tell, told) = (done.tell(), done.told.is_some());
         let work = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
             let now = tenant.people().person(&of).ok_or_else(unknown)?;
             let mut person = (*now).clone();
@@ -335,14 +256,11 @@ impl TenantStore {
                 let by = ("system:another password", at);
                 break_glass::end(&state.db, tenant.chain(), Some(&of), by)?;
             }
-            tell(tenant, state)?;
+            told.tell(tenant, state)?;
             people::put_person(&state.db, tenant.model, &person)
         };
-        self.handle
-            .0
-            .administer(entry, done.by, "change person", detail, work)
-            .await?;
-        self.tell_of_alert(told);
+        let deed = ("change person", detail);
+        self.administers(entry, &intent, deed, work).await?;
         self.known(id).await
     }
 
@@ -356,16 +274,14 @@ impl TenantStore {
     /// # Errors
     /// None but the general ones.
     pub async fn add_signing_key(&self, deed: Deed, key: SigningKey, gone: Micros) -> Result<()> {
-        let done = self.deed(deed, ActionName::Administer).await?;
+        let intent = self.intends(deed, ActionName::Administer)?;
         let entry = self.serving()?;
         let detail = key.kid.clone();
         let add = move |_: &OpenTenant, state: &mut writer::WriterState| {
             people::put_key(&state.db, &key, gone)
         };
-        self.handle
-            .0
-            .administer(entry, done.by, "add signing key", &detail, add)
-            .await
+        let deed = ("add signing key", detail.as_str());
+        self.administers(entry, &intent, deed, add).await
     }
 
     /// Begins a session. Where the person has too many, the oldest ends. One of the same browser, known by
@@ -380,8 +296,8 @@ impl TenantStore {
         session: BrowserSession,
         instead: Option<[u8; 32]>,
     ) -> Result<()> {
-        let done = self.deed(deed, ActionName::Authenticate).await?;
-        let now = done.by.1.at;
+        let intent = self.intends(deed, ActionName::Authenticate)?;
+        let (now, told) = (intent.at(), intent.clone());
         let begin = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
             let limits = &tenant.shared.config.limits;
             let people = tenant.people();
@@ -415,12 +331,13 @@ impl TenantStore {
                 people::sweep(&state.db, now)?;
                 changed
                     .iter()
-                    .try_for_each(|s| people::put_session(&state.db, tenant.chain(), s))
+                    .try_for_each(|s| people::put_session(&state.db, tenant.chain(), s))?;
+                told.done(tenant)
             })?;
             changed.into_iter().for_each(|s| people.learn_session(s));
             Ok(())
         };
-        self.handle.0.with_writer(self.serving()?, begin).await
+        self.writes_as(&intent, begin).await
     }
 
     /// Changes the sessions of a person that `which` names, also those not used of late; how many. What was
@@ -435,8 +352,8 @@ impl TenantStore {
         which: impl Fn(&BrowserSession) -> bool + Send + 'static,
         change: impl Fn(&mut BrowserSession) + Send + 'static,
     ) -> Result<usize> {
-        self.deed(deed, ActionName::Authenticate).await?;
-        let of = person.clone();
+        let intent = self.intends(deed, ActionName::Authenticate)?;
+        let (of, told) = (person.clone(), intent.clone());
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
             let mut changed: Vec<BrowserSession> = tenant
                 .people()
@@ -446,12 +363,14 @@ impl TenantStore {
                 .map(|s| (**s).clone())
                 .collect();
             changed.iter_mut().for_each(&change);
-            if !changed.is_empty() {
-                writer::alone_durably(tenant, slot, |tenant, state| {
+            match changed.is_empty() {
+                true => told.done(tenant)?,
+                false => writer::alone_durably(tenant, slot, |tenant, state| {
                     changed
                         .iter()
-                        .try_for_each(|s| people::put_session(&state.db, tenant.chain(), s))
-                })?;
+                        .try_for_each(|s| people::put_session(&state.db, tenant.chain(), s))?;
+                    told.done(tenant)
+                })?,
             }
             let count = changed.len();
             for session in changed {
@@ -459,7 +378,7 @@ impl TenantStore {
             }
             Ok(count)
         };
-        self.handle.0.with_writer(self.serving()?, work).await
+        self.writes_as(&intent, work).await
     }
 
     /// Notes that a session is used.
@@ -483,17 +402,34 @@ impl TenantStore {
         self.handle.0.with_writer(self.serving()?, work).await
     }
 
-    /// Keeps an approval. Where the person has too many, the oldest ends.
+    /// Keeps an approval. Where the person has too many, the oldest ends. `once`: what it was given for, which is
+    /// good once, until that time.
     ///
     /// # Errors
-    /// `limit-busy`.
-    pub async fn approve(&self, deed: Deed, approval: Approval) -> Result<()> {
-        let done = self.deed(deed, ActionName::Authenticate).await?;
-        let now = done.by.1.at;
+    /// `limit-busy`; `form-foreign` for what was used.
+    pub async fn approve(
+        &self,
+        deed: Deed,
+        approval: Approval,
+        once: Option<([u8; 16], Micros)>,
+    ) -> Result<()> {
+        let intent = self.intends(deed, ActionName::Authenticate)?;
+        let (now, told) = (intent.at(), intent.clone());
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
             let limits = &tenant.shared.config.limits;
             let people = tenant.people();
             people.forget(now);
+            let client = approval.record.client.clone();
+            if let Some((token, _)) = &once {
+                if people.is_ended_token(token) {
+                    let text = "the launch was used already".to_owned();
+                    return Err(StoreError::Refused(Code::FormForeign, text));
+                }
+                let (ended, _) = people.ended_token_counts(&client);
+                if ended as u64 >= limits.ended_tokens_max {
+                    return Err(too_many("ended_tokens_max", limits.ended_tokens_max));
+                }
+            }
             let keep = usize::try_from(limits.approvals_per_person_max).unwrap_or(usize::MAX);
             let mut changed: Vec<Approval> = people
                 .kept_approvals_of(&approval.record.person)
@@ -509,14 +445,21 @@ impl TenantStore {
             changed.push(approval);
             writer::alone(tenant, slot, |tenant, state| {
                 people::sweep(&state.db, now)?;
+                if let Some((token, until)) = &once {
+                    people::put_ended_token(&state.db, token, &client, *until)?;
+                }
                 changed
                     .iter()
-                    .try_for_each(|a| people::put_approval(&state.db, tenant.chain(), a))
+                    .try_for_each(|a| people::put_approval(&state.db, tenant.chain(), a))?;
+                told.done(tenant)
             })?;
             changed.into_iter().for_each(|a| people.learn_approval(a));
+            if let Some((token, until)) = once {
+                people.learn_ended_token(token, client, until);
+            }
             Ok(())
         };
-        self.handle.0.with_writer(self.serving()?, work).await
+        self.writes_as(&intent, work).await
     }
 
     /// Ends all approvals of a person; how many. Durable when this returns.
@@ -524,29 +467,31 @@ impl TenantStore {
     /// # Errors
     /// None but the general ones.
     pub async fn end_approvals(&self, deed: Deed, person: &PersonId) -> Result<usize> {
-        self.deed(deed, ActionName::Authenticate).await?;
-        let of = person.clone();
+        let intent = self.intends(deed, ActionName::Authenticate)?;
+        let (of, told) = (person.clone(), intent.clone());
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
             let people = tenant.people();
             let kept = people.kept_approvals_of(&of);
             let mut ended: Vec<Approval> = kept.iter().map(|a| (**a).clone()).collect();
             ended.iter_mut().for_each(|a| a.record.ended = true);
-            if !ended.is_empty() {
-                writer::alone_durably(tenant, slot, |tenant, state| {
+            match ended.is_empty() {
+                true => told.done(tenant)?,
+                false => writer::alone_durably(tenant, slot, |tenant, state| {
                     ended
                         .iter()
-                        .try_for_each(|a| people::put_approval(&state.db, tenant.chain(), a))
-                })?;
+                        .try_for_each(|a| people::put_approval(&state.db, tenant.chain(), a))?;
+                    told.done(tenant)
+                })?,
             }
             let count = ended.len();
             ended.into_iter().for_each(|a| people.learn_approval(a));
             Ok(count)
         };
-        self.handle.0.with_writer(self.serving()?, work).await
+        self.writes_as(&intent, work).await
     }
 
-    /// Changes an approval: `change` is given what it is now, and nobody else changes it meanwhile.
-    /// Durable when this returns.
+    /// Changes an approval: `change` is given what it is now, and nobody else changes it meanwhile; it says with
+    /// which code the deed is refused all the same, if it is. Durable when this returns.
     ///
     /// # Errors
     /// Those of `change`, and then nothing is changed; `credentials-invalid` if there is none.
@@ -554,23 +499,27 @@ impl TenantStore {
         &self,
         deed: Deed,
         id: &str,
-        change: impl FnOnce(&mut Approval) -> Result<()> + Send + 'static,
+        change: impl FnOnce(&mut Approval) -> Result<Option<Code>> + Send + 'static,
     ) -> Result<Approval> {
-        self.deed(deed, ActionName::Authenticate).await?;
-        let id: Box<str> = id.into();
+        let intent = self.intends(deed, ActionName::Authenticate)?;
+        let (id, told): (Box<str>, _) = (id.into(), intent.clone());
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
             let known = tenant.people().approval(&id).ok_or_else(|| {
                 StoreError::Refused(Code::CredentialsInvalid, "no such approval".to_owned())
             })?;
             let mut approval = (*known).clone();
-            change(&mut approval)?;
+            let refused = change(&mut approval)?;
             writer::alone_durably(tenant, slot, |tenant, state| {
-                people::put_approval(&state.db, tenant.chain(), &approval)
+                people::put_approval(&state.db, tenant.chain(), &approval)?;
+                match refused {
+                    Some(code) => told.refused(tenant, code),
+                    None => told.done(tenant),
+                }
             })?;
             tenant.people().learn_approval(approval.clone());
             Ok(approval)
         };
-        self.handle.0.with_writer(self.serving()?, work).await
+        self.writes_as(&intent, work).await
     }
 }
 

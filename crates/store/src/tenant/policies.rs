@@ -98,8 +98,8 @@ impl TenantStore {
         if !alerts {
             self.must_speak_for_clinic(&spent, "publish policy").await?;
         }
-        self.administered(&spent, "publish policy").await?;
-        let (by, now) = (super::by(&spent), spent.request().at);
+        let intent = Self::intends_by(&spent, "publish policy");
+        let now = spent.request().at;
         let (actor, why) = (spent.actor().as_str().to_owned(), reason.to_owned());
         let add = move |tenant: &OpenTenant, state: &mut WriterState| {
             let version = policies::add(&state.db, &document, (&actor, &why), after, now)?;
@@ -117,11 +117,8 @@ impl TenantStore {
             }
             Ok(version)
         };
-        let version = self
-            .handle
-            .0
-            .administer(entry, by, "publish policy", reason, add)
-            .await?;
+        let deed = ("publish policy", reason);
+        let version = self.administers(entry, &intent, deed, add).await?;
         self.tell_of_alert(alerts);
         Ok(version)
     }

@@ -7,11 +7,13 @@ use access::{ActionName, PersonId};
 use base::{Code, Micros};
 
 use super::TenantStore;
-use super::people::Deed;
+use super::deeds::Deed;
 use crate::face::IdentityProvider;
 use crate::sqlite::house::providers::made;
 use crate::sqlite::{OpenTenant, people, writer};
 use crate::{Result, StoreError};
+
+const LOOK_AGAIN: &str = "identity providers were changed meanwhile: look again";
 
 fn unknown() -> StoreError {
     let text = "no such identity provider".to_owned();
@@ -59,10 +61,9 @@ impl TenantStore {
         provider: IdentityProvider,
         before: Option<IdentityProvider>,
     ) -> Result<()> {
-        let done = self.deed(deed, ActionName::Administer).await?;
-        let entry = self.serving()?;
+        let intent = self.intends(deed, ActionName::Administer)?;
+        let (entry, told) = (self.serving()?, intent.clone());
         let detail = provider.id.to_string();
-        let (tell, told) = (done.tell(), done.told.is_some());
         let put = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
             let max = tenant.shared.config.limits.identity_providers_max;
             let known = tenant.people().providers();
@@ -77,24 +78,33 @@ impl TenantStore {
             // What somebody of the tenant kept or ended meanwhile stays as they decided.
             let now = known.iter().find(|p| p.id == provider.id);
             if now.map(|p| &p.record) != before.as_ref().map(|p| &p.record) {
-                let text = "the identity provider was changed meanwhile: look at it again";
-                return Err(StoreError::Refused(Code::TenantState, text.to_owned()));
+                return Err(StoreError::Refused(
+                    Code::TenantState,
+                    LOOK_AGAIN.to_owned(),
+                ));
             }
-            if let Some(until) = made(&provider)?.and_then(|made| made.until()) {
+            if let Some(made) = made(&provider)?
+                && let Some(until) = made.until()
+            {
+                // The time that operators have is over, or shorter, by now.
+                let term = people::provider_term(&state.db)?;
+                if !made.ended && term.is_some_and(|term| until > term) {
+                    return Err(StoreError::Refused(
+                        Code::TenantState,
+                        LOOK_AGAIN.to_owned(),
+                    ));
+                }
                 people::bound_provider_term(&state.db, until)?;
             }
-            tell(tenant, state)?;
+            told.tell(tenant, state)?;
             people::put_provider(&state.db, &provider)
         };
-        self.handle
-            .0
-            .administer(entry, done.by, "set identity provider", &detail, put)
-            .await?;
-        self.tell_of_alert(told);
-        Ok(())
+        let deed = ("set identity provider", detail.as_str());
+        self.administers(entry, &intent, deed, put).await
     }
 
-    /// Forgets an identity provider. Where the tenant does, what operators set from then on waits for it.
+    /// Forgets an identity provider; what it was. Where the tenant does, what operators set from then on waits for
+    /// it.
     ///
     /// # Errors
     /// `provider-unknown`
@@ -103,12 +113,10 @@ impl TenantStore {
         deed: Deed,
         id: &str,
         by_tenant: bool,
-    ) -> Result<()> {
-        let done = self.deed(deed, ActionName::Administer).await?;
-        let at = done.at();
-        let entry = self.serving()?;
-        let (of, detail) = (id.to_owned(), id);
-        let (tell, told) = (done.tell(), done.told.is_some());
+    ) -> Result<IdentityProvider> {
+        let intent = self.intends(deed, ActionName::Administer)?;
+        let (entry, told) = (self.serving()?, intent.clone());
+        let (of, at) = (id.to_owned(), intent.at());
         let work = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
             let all = tenant.people().providers();
             let known = all.iter().find(|p| *p.id == *of).ok_or_else(unknown)?;
@@ -120,14 +128,11 @@ impl TenantStore {
                 people::bound_provider_term(&state.db, until)?;
             }
             people::drop_provider(&state.db, &of)?;
-            tell(tenant, state)
+            told.tell(tenant, state)?;
+            Ok(known.clone())
         };
-        self.handle
-            .0
-            .administer(entry, done.by, "drop identity provider", detail, work)
-            .await?;
-        self.tell_of_alert(told);
-        Ok(())
+        let deed = ("drop identity provider", id);
+        self.administers(entry, &intent, deed, work).await
     }
 
     /// Has the tenant keep an identity provider: `change` is given what it is now, and nobody else changes it
@@ -141,7 +146,7 @@ impl TenantStore {
         id: &str,
         change: impl FnOnce(&IdentityProvider) -> Result<IdentityProvider> + Send + 'static,
     ) -> Result<()> {
-        let done = self.deed(deed, ActionName::Administer).await?;
+        let intent = self.intends(deed, ActionName::Administer)?;
         let entry = self.serving()?;
         let of = id.to_owned();
         let work = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
@@ -150,10 +155,8 @@ impl TenantStore {
             people::end_provider_term(&state.db)?;
             people::put_provider(&state.db, &change(known)?)
         };
-        self.handle
-            .0
-            .administer(entry, done.by, "keep identity provider", id, work)
-            .await
+        let deed = ("keep identity provider", id);
+        self.administers(entry, &intent, deed, work).await
     }
 
     /// Writes down that providers ended which an operator set and nobody of the tenant kept in time, and takes

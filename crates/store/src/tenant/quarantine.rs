@@ -10,6 +10,7 @@ use base::{Code, Micros, ResourceId, Seq, Version};
 use fhir::definitions::TypeId;
 
 use super::TenantStore;
+use super::deeds::to_the_end;
 use super::reading::{current_or_last_good, not_covered};
 use crate::audit::{Asked, Outcome, Subject};
 use crate::sqlite::fault::broken;
@@ -321,12 +322,4 @@ impl TenantStore {
             })
             .await
     }
-}
-
-/// Goes on also when whoever asked hangs up: what was done is told in the trail.
-async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    let ended = tokio::spawn(work).await;
-    ended.unwrap_or_else(|_| Err(StoreError::Refused(Code::Internal, "a decision".to_owned())))
 }

@@ -7,7 +7,7 @@ use access::{ActionName, Administer, ClientId, ClientRecord, NewClient, Permit};
 use base::{Code, Micros};
 
 use super::TenantStore;
-use super::people::Deed;
+use super::deeds::Deed;
 use crate::face::Registration;
 use crate::sqlite::readers::Class;
 use crate::sqlite::writer::{self, WriterState};
@@ -74,8 +74,8 @@ impl TenantStore {
             })
             .await?;
         room(past)?;
-        let done = self.deed(deed, ActionName::Authenticate).await?;
-        let now = done.at();
+        let intent = self.intends(deed, ActionName::Authenticate)?;
+        let (now, told) = (intent.at(), intent.clone());
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
             let people = tenant.people();
             people.forget(now);
@@ -98,14 +98,15 @@ impl TenantStore {
                     people::sweep(&state.db, now)?;
                     people::put_ended_token(&state.db, token, &new.id, *until)?;
                 }
-                registrations::put(&state.db, tenant.chain(), &new)
+                registrations::put(&state.db, tenant.chain(), &new)?;
+                told.done(tenant)
             })?;
             if let Some((token, until)) = by {
                 people.learn_ended_token(token, new.id, until);
             }
             Ok(())
         };
-        self.handle.0.with_writer(self.serving()?, work).await
+        self.writes_as(&intent, work).await
     }
 
     /// Puts what a program asks for now in the place of what it asked for before, where that waits still.
@@ -114,16 +115,17 @@ impl TenantStore {
     /// # Errors
     /// `client-unknown` if it does not wait any more.
     pub async fn register_anew(&self, deed: Deed, new: Registration) -> Result<()> {
-        let done = self.deed(deed, ActionName::Authenticate).await?;
-        let now = done.at();
+        let intent = self.intends(deed, ActionName::Authenticate)?;
+        let (now, told) = (intent.at(), intent.clone());
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
             writer::alone_durably(tenant, slot, |tenant, state| {
                 let chain = tenant.chain();
                 registrations::one(&state.db, chain, &new.id, now)?.ok_or_else(unknown)?;
-                registrations::put(&state.db, chain, &new)
+                registrations::put(&state.db, chain, &new)?;
+                told.done(tenant)
             })
         };
-        self.handle.0.with_writer(self.serving()?, work).await
+        self.writes_as(&intent, work).await
     }
 
     /// A program that waits for approval.
@@ -167,8 +169,7 @@ impl TenantStore {
         let spent = permit.spend(&self.tenant);
         let entry = self.serving()?;
         let (detail, now) = (approved(&new), spent.request().at);
-        self.administered(&spent, &format!("approve client {detail}"))
-            .await?;
+        let intent = Self::intends_by(&spent, format!("approve client {detail}"));
         let record: Box<str> = record.into();
         let work = move |tenant: &OpenTenant, state: &mut WriterState| {
             let known = registrations::one(&state.db, tenant.chain(), &new.id, now)?;
@@ -183,9 +184,8 @@ impl TenantStore {
                 false => clients::create(tenant, state, new, known.secret_hash, now),
             }
         };
-        let (house, by) = (&self.handle.0, super::by(&spent));
-        let administered = house.administer(entry, by, "approve client", &detail, work);
-        let made = administered.await?;
+        let deed = ("approve client", detail.as_str());
+        let made = self.administers(entry, &intent, deed, work).await?;
         self.tell_of(&made);
         Ok(made)
     }
@@ -200,15 +200,15 @@ impl TenantStore {
         id: &ClientId,
     ) -> Result<()> {
         let spent = permit.spend(&self.tenant);
-        let what = format!("refuse client {}", id.as_str());
-        self.administered(&spent, &what).await?;
-        let id = id.clone();
+        let intent = Self::intends_by(&spent, format!("refuse client {}", id.as_str()));
+        let (id, told) = (id.clone(), intent.clone());
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
-            let gone = writer::alone_durably(tenant, slot, |_, state| {
-                registrations::drop_one(&state.db, &id)
-            })?;
-            gone.then_some(()).ok_or_else(unknown)
+            writer::alone_durably(tenant, slot, |tenant, state| {
+                let gone = registrations::drop_one(&state.db, &id)?;
+                gone.then_some(()).ok_or_else(unknown)?;
+                told.done(tenant)
+            })
         };
-        self.handle.0.with_writer(self.serving()?, work).await
+        self.writes_as(&intent, work).await
     }
 }

@@ -51,11 +51,12 @@ impl TenantStore {
         entry.must_stay()?;
         let known = permit.is_for(id) && self.vendor(id).await?.is_some();
         let what = format!("look at vendor {}", id.as_str());
-        self.administered(&permit.spend(&self.tenant), &what)
-            .await?;
+        let spent = permit.spend(&self.tenant);
         if !known {
-            return Err(unknown());
+            let intent = Self::intends_by(&spent, what);
+            return self.ends_as(&intent, async { Err(unknown()) }).await;
         }
+        self.administered(&spent, &what).await?;
         let id = id.clone();
         self.handle
             .0
@@ -83,10 +84,9 @@ impl TenantStore {
         entry.must_stay()?;
         let what = words(party, &change);
         let detail = format!("{}: {what}: {reason}", id.as_str());
-        self.administered(&spent, &format!("vendor {detail}"))
-            .await?;
+        let intent = Self::intends_by(&spent, format!("vendor {detail}"));
         if !own {
-            return Err(unknown());
+            return self.ends_as(&intent, async { Err(unknown()) }).await;
         }
         let (of, now) = (id.clone(), spent.request().at);
         let event = VendorEvent {
@@ -104,17 +104,18 @@ impl TenantStore {
         let (pressed, asked) = {
             let _turn = tenant.vendors().in_turn();
             let pressed = press(tenant.vendors(), (id, party, loosens), &change, &event);
+            let told = intent.clone();
             let work = move |tenant: &OpenTenant, state: &mut WriterState| {
-                work(tenant, state, (&of, party, loosens), change, event)
+                work(tenant, state, (&of, party, loosens), change, event)?;
+                told.done(tenant)
             };
             let (house, by) = (&self.handle.0, super::by(&spent));
             let asked = house.ask_to_administer(entry, by, "change vendor", &detail, work);
             (pressed, asked)
         };
-        let done = match asked {
-            Ok(asked) => asked.done().await,
-            Err(e) => Err(e),
-        };
+        let done = self
+            .ends_as(&intent, async move { asked?.done().await })
+            .await;
         // What cannot be written, for a fault or because something was altered, holds all the same.
         let forbidden = |e: &StoreError| {
             matches!(
@@ -149,9 +150,9 @@ impl TenantStore {
             Some(_) => "keep program link",
             None => "remove program link",
         };
-        self.administered(&spent, &format!("{action} {id}")).await?;
+        let intent = Self::intends_by(&spent, format!("{action} {id}"));
         if party != Party::Clinic {
-            return Err(clinic_only());
+            return self.ends_as(&intent, async { Err(clinic_only()) }).await;
         }
         let of = id.to_owned();
         let work = move |tenant: &OpenTenant, state: &mut WriterState| match link {
@@ -161,8 +162,7 @@ impl TenantStore {
             }
             None => vendors::drop_link(&state.db, &of),
         };
-        let by = super::by(&spent);
-        self.handle.0.administer(entry, by, action, id, work).await
+        self.administers(entry, &intent, (action, id), work).await
     }
 
     /// What some clients did, counted from the trail.

@@ -9,9 +9,9 @@ use base::Code;
 use super::TenantStore;
 use crate::audit::{Outcome, Subject};
 use crate::face::{ProofOf, TrailProof};
-use crate::sqlite::house::Entry;
 use crate::sqlite::house::notary::SignedHead;
-use crate::sqlite::{backup, trail, verify};
+use crate::sqlite::house::{Entry, House};
+use crate::sqlite::{OpenTenant, backup, trail, verify};
 use crate::{AccessQuery, AccessReport, AuditPage, Result, StoreError, VerifyReport};
 
 impl TenantStore {
@@ -207,15 +207,15 @@ impl TenantStore {
             let text = format!("there is a backup {} already", name.display());
             return Err(StoreError::Refused(Code::BackupExists, text));
         }
-        let subject = Subject::Other(None, "backup");
-        let (request, action) = (spent.request(), spent.action());
-        self.note(request, spent.actor(), action, subject, Outcome::Given(0))
-            .await?;
-        let by = (spent.actor().clone(), request);
-        let file = file.to_owned();
-        self.handle
-            .0
-            .aside(move |house| backup::write(house, &entry, &by, &file))
-            .await
+        let intent = Self::intends_by(&spent, "backup");
+        let (house, told, file) = (self.handle.0.clone(), intent.clone(), file.to_owned());
+        let doing = async move {
+            let write = move |house: &Arc<House>| {
+                let noted = |tenant: &OpenTenant| told.done(tenant);
+                backup::write(house, &entry, (&told.by, &noted), &file)
+            };
+            house.aside(write).await
+        };
+        self.ends_as(&intent, doing).await
     }
 }

@@ -90,7 +90,8 @@ async fn signed_in(t: &Tenant<'_>) -> PersonId {
             context: None,
             nonce: None,
         };
-        t.store.approve(deed(t, "approve"), approval).await.unwrap();
+        let approving = t.store.approve(deed(t, "approve"), approval, None);
+        approving.await.unwrap();
     }
     id
 }

@@ -486,8 +486,25 @@ fn publishing_tells_of_consents_that_hold_nobody_and_parts_of_a_facility_are_clo
         { "name": "charts", "who": { "roles": [CHARTS, "desk"] }, "actions": "cruds", "types": ["*"] }] });
     let draft = json!({ "document": document, "reason": "test" });
     let made = world.admin("POST /admin/v1/tenants/lakeside/policy", &draft);
+    // Operators are told how many they are; which, whoever administers the policy in the clinic.
     let warnings = made.status(201).json()["warnings"].to_string();
-    assert!(warnings.contains("Consent/u"), "{warnings}");
+    assert!(warnings.contains("1 Consents refuse nothing"), "{warnings}");
+    assert!(!warnings.contains("Consent/"), "{warnings}");
+    let governor = json!({ "name": "administers", "who": { "roles": ["governor"] }, "actions": ["administer"],
+        "types": ["*"] });
+    let mut document = document;
+    document["grants"].as_array_mut().unwrap().push(governor);
+    let draft = json!({ "document": document, "reason": "test" });
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    world.admin(path, &draft).status(201);
+    let governor = staff(&world, &["governor"], "system/*.cruds");
+    let parameters = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "document", "valueString": document.to_string() },
+        { "name": "reason", "valueString": "test" } ] });
+    let made = world.fhir(&governor, "POST $policy-publish", parameters.to_string());
+    assert!(made.code < 300, "{made:?}");
+    let told = String::from_utf8_lossy(&made.body).into_owned();
+    assert!(told.contains("Consent/u"), "{told}");
 
     let department = json!({ "resourceType": "Organization", "id": "o-dep", "name": "dep" });
     world

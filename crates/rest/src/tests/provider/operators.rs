@@ -107,6 +107,11 @@ fn shown(admin: &Browser<'_>) -> Value {
     found.status(200).json()["identity_providers"][0].clone()
 }
 
+/// To keep the provider as it is shown.
+fn to_keep(by: &Browser<'_>) -> Value {
+    json!({ "decision": "keep", "at": shown(by)["made"]["at"] })
+}
+
 fn decide(by: &Browser<'_>, body: &Value) -> Answer {
     by.api("POST identity-providers/acme", body)
 }
@@ -229,7 +234,7 @@ fn nobody_keeps_the_door_that_they_came_in_by() {
     };
     is_in(&acme.back(&root, &left, &claims));
     // They administer, and have shown two factors, as the provider says.
-    let keep = json!({ "decision": "keep" });
+    let keep = to_keep(&root);
     decide(&root, &keep).refused(403, "clinic-only");
     assert_eq!(shown(&root)["made"]["kept_by"], Value::Null);
     assert!(trail(&acme).contains("clinic-only"));
@@ -348,7 +353,10 @@ fn whom_it_made_known_it_does_not_leave_behind() {
         *d = json!({ "id": "group", "name": "Group", "issuer": ISSUER, "client_id": "clinic" });
     };
     sets(&acme, &group);
-    let keep = json!({ "decision": "keep" });
+    let found = admin.api("GET identity-providers", &Value::Null).json();
+    let all = found["identity_providers"].as_array().unwrap();
+    let group = all.iter().find(|one| one["id"] == "group").unwrap();
+    let keep = json!({ "decision": "keep", "at": group["made"]["at"] });
     admin
         .api("POST identity-providers/group", &keep)
         .status(200);
@@ -381,7 +389,7 @@ fn whom_it_made_known_it_does_not_leave_behind() {
     let refused = acme.back(&eve, &going_on(&page), &other).status(403);
     assert!(text(&refused).contains("clinic-only"));
     // Whom the clinic keeps with its provider it knows.
-    decide(&admin, &keep).status(200);
+    decide(&admin, &to_keep(&admin)).status(200);
     is_in(&through_group());
 }
 
@@ -442,7 +450,7 @@ fn the_houses_provider_is_kept_for_what_it_was() {
         assert!(made.text("/made/until").contains('T'));
         assert_eq!(shown(&admin)["issuer"], ISSUER);
         two_factors(&admin);
-        decide(&admin, &json!({ "decision": "keep" })).status(200);
+        decide(&admin, &to_keep(&admin)).status(200);
         let eve = Browser::new(&acme.world);
         let left = asked(&eve.open("/t/lakeside/auth/providers/acme"));
         assert!(first(&left, "state").unwrap().starts_with("lakeside."));
@@ -494,7 +502,7 @@ fn operators_have_one_week_until_the_clinic_keeps_one() {
     assert!(!trail(&acme).contains("identity provider acme ended"));
     // The clinic keeps it, and trusts the operator with another one.
     two_factors(&admin);
-    decide(&admin, &json!({ "decision": "keep" })).status(200);
+    decide(&admin, &to_keep(&admin)).status(200);
     acme.world.clock.forward_secs(600);
     sets(&acme, &|_| {}).at("/lets_in", true);
     // What the clinic ends is not set again past it.
@@ -544,6 +552,6 @@ fn whoever_came_by_what_an_operator_set_decides_nothing_for_the_clinic() {
     eve.api("POST alerts/1", &said).refused(403, "clinic-only");
     assert!(trail(&acme).contains("clinic-only"));
     two_factors(&admin);
-    decide(&admin, &json!({ "decision": "keep" })).status(200);
+    decide(&admin, &to_keep(&admin)).status(200);
     assert_eq!(publishes().code, 200);
 }

@@ -211,6 +211,18 @@ fn a_change_takes_nothing_off_that_binds_a_client() {
     manage(&world, "PUT", &made, &other).status(200);
     approve(&world, &made).status(201);
     kept(json!(["system/Observation.rs", "system/Patient.r"]));
+    // It is bound for good: whoever's switch is off is not got round under the name of another.
+    let mut another = terms.clone();
+    another["vendor"] = json!("other");
+    world.admin(vendors, &another).status(201);
+    let mut less = other.clone();
+    less["scope"] = json!("system/Observation.rs");
+    manage(&world, "PUT", &made, &less).status(200);
+    let record = waits(&world, &made)["record"].clone();
+    let moves = json!({ "decision": "approve", "vendor": "other", "record": record });
+    approve_with(&world, &made, &moves).refused(400, "request-invalid");
+    decide(&admin, &id, &moves).refused(400, "request-invalid");
+    kept(json!(["system/Observation.rs", "system/Patient.r"]));
     // What goes beyond the vendor's grant is not approved, though the vendor is not named.
     other["scope"] = json!("system/*.cruds");
     manage(&world, "PUT", &made, &other).status(200);

@@ -6,10 +6,12 @@ use access::{
     ActionName, Actor, Create, Delete, Evidence, RequestMeta, Rule, Search, Spent, Update,
 };
 use base::ResourceId;
-use fhir::definitions::TypeId;
+use base::limits::fixed::REFUSED_PATIENTS_MAX;
+use fhir::definitions::{Model, TypeId};
 use fhir::resource::mask::Mask;
 use fhir::search::Query;
 use fhir::search::query::Clause;
+use fhir::search::rows::RowValue;
 
 use super::both;
 use crate::{Condition, Expected, Method, Prepared, Settlement};
@@ -86,10 +88,30 @@ impl Op {
         }
     }
 
-    /// What is recorded of it where no change tells.
-    pub(crate) fn about(&self) -> (ActionName, TypeId, ResourceId) {
-        let (type_id, id) = self.target();
-        (self.action(), type_id, id.clone())
+    /// Whom what it would write is about.
+    pub(super) fn patients(&self, model: &Model) -> Vec<ResourceId> {
+        let (Self::Create { resource, .. } | Self::Put { resource, .. }) = self else {
+            return Vec::new();
+        };
+        let Some(patient) = model.type_id("Patient") else {
+            return Vec::new();
+        };
+        let Some(chart) = model.compartment(patient) else {
+            return Vec::new();
+        };
+        let params = chart.params(resource.valid.type_id());
+        let rows = resource.valid.rows().iter();
+        let whom = rows.filter(|row| params.contains(&row.param));
+        let mut whom: Vec<ResourceId> = whom
+            .filter_map(|row| match &row.value {
+                RowValue::Reference { type_id, id, .. } if *type_id == patient => Some(id.clone()),
+                _ => None,
+            })
+            .collect();
+        whom.sort();
+        whom.dedup();
+        whom.truncate(REFUSED_PATIENTS_MAX);
+        whom
     }
 
     /// Which resources of the type its caller reaches; all without a filter.

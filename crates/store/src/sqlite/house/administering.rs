@@ -51,22 +51,8 @@ impl<T> Asked<T> {
 }
 
 impl House {
-    /// Runs `work` with the tenant's writer, whether or not the caller still waits. When this
-    /// returns, what it did is on the disk and in force.
-    pub(crate) async fn administer<T: Send + 'static>(
-        self: &Arc<Self>,
-        entry: &Arc<Entry>,
-        by: By,
-        action: &'static str,
-        detail: &str,
-        work: impl FnOnce(&OpenTenant, &mut WriterState) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.ask_to_administer(entry, by, action, detail, work)?
-            .done()
-            .await
-    }
-
-    /// The same, which is put among what waits before this returns; what comes of it is waited for after that.
+    /// Runs `work` with the tenant's writer, whether or not the caller still waits. It is put among what waits
+    /// before this returns; when what comes of it is known, what it did is on the disk and in force.
     pub(crate) fn ask_to_administer<T: Send + 'static>(
         self: &Arc<Self>,
         entry: &Arc<Entry>,

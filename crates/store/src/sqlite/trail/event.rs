@@ -132,7 +132,7 @@ impl<'a> Events<'a> {
                 _ => name,
             });
         }
-        if let Some(name) = opened(told) {
+        for name in named(told) {
             touched.extend(self.patients.version_then(&name, told.request.at));
         }
         let what = what_of(told, type_name, history);
@@ -424,11 +424,16 @@ fn outcome_of(told: &Told) -> (Outcome, Option<String>) {
     }
 }
 
-/// The patient whose opening is told of.
-fn opened(told: &Told) -> Option<String> {
-    match &told.about.patient {
-        Some(patient) => Some(format!("Patient/{}", patient.as_str())),
-        None => opened_in_words(told).map(str::to_owned),
+/// The patient whose opening is told of, or those whom something was about that was not written.
+fn named(told: &Told) -> Vec<String> {
+    let named = told.about.patients.iter();
+    let named: Vec<String> = named.map(|id| format!("Patient/{}", id.as_str())).collect();
+    match named.is_empty() {
+        true => opened_in_words(told)
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
+        false => named,
     }
 }
 
@@ -723,7 +728,9 @@ mod tests {
                 },
                 outcome: Outcome::Given(0),
             };
-            opened(&Told::read(&record.encode(None)).unwrap())
+            let mut all = named(&Told::read(&record.encode(None)).unwrap());
+            assert!(all.len() <= 1, "{all:?}");
+            all.pop()
         };
         let administer = ActionName::Administer;
         let p1 = Some("Patient/p1".to_owned());
