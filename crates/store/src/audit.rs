@@ -191,6 +191,16 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    /// Whether somebody was told something of patients: what was shown, or whether there is something of those
+    /// whom they named.
+    pub(crate) fn tells(&self) -> bool {
+        match self.outcome {
+            "given" => true,
+            "nothing" => self.action == Some(ActionName::Search) && !self.about.patients.is_empty(),
+            _ => false,
+        }
+    }
+
     /// `None` if the bytes are not a record of an access.
     pub(crate) fn read(record: &[u8]) -> Option<Self> {
         let (kind, mut rest) = record.split_first()?;
@@ -395,6 +405,7 @@ mod tests {
                 version: None,
                 times: Some(20),
                 patient: Some(&id),
+                patients: &[],
             },
             outcome,
         };
@@ -414,7 +425,7 @@ mod tests {
         assert_eq!(told.request.id, RequestId(77));
         assert_eq!(told.about.query.as_deref(), Some("Observation?patient=7"));
         assert_eq!(told.request.why.as_str(), "TREAT: sore throat");
-        let about = (told.about.times, told.about.patient.as_ref());
+        let about = (told.about.times, told.about.patients.first());
         assert_eq!(about, (Some(20), Some(&id)));
         assert_eq!(told.request.from, Some("2001:db8::7".parse().unwrap()));
         assert!(told.request.break_glass);

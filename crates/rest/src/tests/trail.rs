@@ -1,11 +1,13 @@
 //! The audit trail as AuditEvents.
 
+mod asked;
 mod balp;
 mod index;
 mod operations;
 mod patches;
 mod same;
 mod unknown;
+mod verbs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

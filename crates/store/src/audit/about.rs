@@ -32,6 +32,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) times: Option<u64>,
     /// The patient whom it is about, where it is about no resource.
     pub(crate) patient: Option<&'a ResourceId>,
+    /// Those whom something was about that was not written.
+    pub(crate) patients: &'a [ResourceId],
 }
 
 /// Writes what is known of a request.
@@ -60,7 +62,7 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &RequestMeta, actor: &Actor, ask
     if let Some(times) = asked.times {
         item(out, TIMES, &times.to_be_bytes());
     }
-    if let Some(patient) = asked.patient {
+    for patient in asked.patient.into_iter().chain(asked.patients) {
         item(out, PATIENT, patient.as_str().as_bytes());
     }
 }
@@ -90,7 +92,7 @@ pub(crate) struct About {
     pub(crate) query: Option<String>,
     pub(crate) version: Option<Version>,
     pub(crate) times: Option<u64>,
-    pub(crate) patient: Option<ResourceId>,
+    pub(crate) patients: Vec<ResourceId>,
 }
 
 impl About {
@@ -115,7 +117,9 @@ impl About {
                 }
                 PATIENT => {
                     let id = std::str::from_utf8(bytes).ok();
-                    about.patient = id.and_then(|id| ResourceId::new(id).ok());
+                    about
+                        .patients
+                        .extend(id.and_then(|id| ResourceId::new(id).ok()));
                 }
                 TIMES => about.times = bytes.try_into().ok().map(u64::from_be_bytes),
                 _ => {}

@@ -83,7 +83,11 @@ impl TenantStore {
         entry.must_stay()?;
         let what = words(party, &change);
         let detail = format!("{}: {what}: {reason}", id.as_str());
-        self.administered(&spent, &format!("vendor {detail}"))
+        let does = match change {
+            VendorChange::Propose(_) => "propose",
+            VendorChange::Switch { .. } => "switch",
+        };
+        self.administered(&spent, &format!("{does} vendor: {detail}"))
             .await?;
         if !own {
             return Err(unknown());

@@ -86,11 +86,12 @@ impl What {
 
     /// Something that is no interaction with resources, told in words.
     fn other(category: (&str, &str), code: (&str, &str), words: &str, action: char) -> Self {
-        // Ids and other names come after the words.
+        // Ids and other names come after the words; what was changed, and why, after a colon.
+        let said = words.split_once(": ").map_or(words, |(said, _)| said);
         let plain = |w: &&str| {
             matches!(*w, "dry-run" | "break-glass") || w.bytes().all(|b| b.is_ascii_lowercase())
         };
-        let own = words.split(' ').take_while(plain);
+        let own = said.split(' ').take_while(plain);
         let slug: Vec<&str> = own.take(3).collect();
         Self {
             category: Coding::dicom(category.0, category.1),
@@ -132,7 +133,7 @@ impl<'a> Events<'a> {
                 _ => name,
             });
         }
-        if let Some(name) = opened(told) {
+        for name in named(told) {
             touched.extend(self.patients.version_then(&name, told.request.at));
         }
         let what = what_of(told, type_name, history);
@@ -424,11 +425,16 @@ fn outcome_of(told: &Told) -> (Outcome, Option<String>) {
     }
 }
 
-/// The patient whose opening is told of.
-fn opened(told: &Told) -> Option<String> {
-    match &told.about.patient {
-        Some(patient) => Some(format!("Patient/{}", patient.as_str())),
-        None => opened_in_words(told).map(str::to_owned),
+/// The patient whose opening is told of, or those whom something was about that was not written.
+fn named(told: &Told) -> Vec<String> {
+    let named = told.about.patients.iter();
+    let named: Vec<String> = named.map(|id| format!("Patient/{}", id.as_str())).collect();
+    match named.is_empty() {
+        true => opened_in_words(told)
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
+        false => named,
     }
 }
 
@@ -515,9 +521,10 @@ fn administering(words: &str) -> What {
     let has = |any: &[&str]| any.iter().any(|w| said.contains(w));
     let begins = |any: &[&str]| any.iter().any(|w| words.starts_with(w));
     let action = match () {
-        () if begins(&["create", "open", "add", "invite"]) => 'C',
+        () if begins(&["create", "open", "add", "invite", "propose"]) => 'C',
         () if begins(&["change", "publish", "suspend", "resume", "rotate", "set"]) => 'U',
-        () if begins(&["revoke", "disable", "delete", "end", "take back"]) => 'D',
+        () if begins(&["switch", "lift", "clear", "keep"]) => 'U',
+        () if begins(&["revoke", "disable", "delete", "drop", "end", "take back"]) => 'D',
         () if begins(&["list", "show", "look", "diff"]) => 'R',
         () => 'E',
     };
@@ -721,7 +728,8 @@ mod tests {
                 },
                 outcome: Outcome::Given(0),
             };
-            opened(&Told::read(&record.encode(None)).unwrap())
+            let told = Told::read(&record.encode(None)).unwrap();
+            named(&told).pop()
         };
         let administer = ActionName::Administer;
         let p1 = Some("Patient/p1".to_owned());
