@@ -431,6 +431,8 @@ pub mod fixed {
     /// Fields of the schema that one `$graphql` may select: four times what introspection of a whole
     /// version comes to.
     pub const GRAPHQL_SCHEMA_FIELDS_MAX: u64 = 4_000_000;
+    /// Patients whom one search, or one operation, is recorded to have asked about by name.
+    pub const SEARCHED_PATIENTS_MAX: usize = 100;
     /// Days and types that the activity report of one vendor tells apart, and patients that one report
     /// does.
     pub const ACTIVITY_LINES_MAX: usize = 200_000;

@@ -11,7 +11,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use crate::admin::report::{escaped, of, quoted, table};
+use crate::admin::report::{escaped, of, page_for_printing, quoted, table};
 use crate::admin::{answer, located};
 use crate::call::Call;
 
@@ -199,15 +199,8 @@ fn csv(report: &ActivityReport, by: By) -> Response<Body> {
 
 /// A page for printing, without script.
 fn html(tenant: &str, asked: &Asked, report: &ActivityReport) -> Response<Body> {
-    let mut out = String::from(
-        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Activity</title><style>\
-         body{font:14px/1.4 sans-serif;margin:2em;color:#111;background:#fff}table{border-collapse:collapse;width:100%;margin-bottom:2em}\
-         th,td{border:1px solid #767676;padding:.3em .5em;text-align:left;vertical-align:top;overflow-wrap:anywhere}\
-         thead{display:table-header-group}tr{break-inside:avoid}caption{text-align:left;margin-bottom:.5em;font-weight:bold}\
-         dt{font-weight:bold}</style></head><body><main>",
-    );
-    // Writing to a String does not fail.
-    let _ = write!(out, "<h1>What {} did</h1><dl>", escaped(&report.name));
+    let mut out = page_for_printing(&format!("What {} did", report.name));
+    out.push_str("<dl>");
     let mut fact = |name: &str, value: &str| {
         if !value.is_empty() {
             let _ = write!(out, "<dt>{name}</dt><dd>{}</dd>", escaped(value));

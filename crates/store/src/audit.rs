@@ -191,6 +191,16 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    /// Whether somebody was told something of patients: what was shown, or whether there is something of those
+    /// whom they named.
+    pub(crate) fn tells(&self) -> bool {
+        match self.outcome {
+            "given" => true,
+            "nothing" => self.action == Some(ActionName::Search) && !self.about.patients.is_empty(),
+            _ => false,
+        }
+    }
+
     /// `None` if the bytes are not a record of an access.
     pub(crate) fn read(record: &[u8]) -> Option<Self> {
         let (kind, mut rest) = record.split_first()?;

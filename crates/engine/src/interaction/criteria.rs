@@ -15,9 +15,10 @@ use crate::failure::Failure;
 use crate::form;
 use crate::session::Session;
 
-/// Criteria, understood; and whether value sets or code systems were looked into for that.
+/// Criteria, understood; whether value sets or code systems were looked into for that; and the words that they
+/// came in, which the trail keeps.
 #[derive(Clone, Debug)]
-pub(super) struct Criteria(Arc<Query>, bool);
+pub(super) struct Criteria(Arc<Query>, bool, Option<Arc<str>>);
 
 impl Criteria {
     /// The conditions, all of which must hold.
@@ -137,7 +138,8 @@ impl Session {
         };
         let by_terms = Terms::are_in(&query);
         self.with_terms(&mut query, &mut page).await?;
-        Ok(Criteria(Arc::new(query), by_terms))
+        let words = [self.model().type_name(type_id), "?", text].concat();
+        Ok(Criteria(Arc::new(query), by_terms, Some(words.into())))
     }
 
     /// Understands the criteria of a write. The right to it is checked before anything is understood
@@ -163,6 +165,7 @@ impl Session {
         let permit = self.permit_search(&criteria.0, Target::Criteria).await?;
         let request = PageRequest {
             deadline: self.deadline(),
+            asked: criteria.2.clone(),
             ..PageRequest::default()
         };
         let page = self
@@ -206,7 +209,7 @@ impl Session {
             include: Vec::new(),
             shape: Shape::Whole,
         };
-        self.match_of(&Criteria(Arc::new(query), false))
+        self.match_of(&Criteria(Arc::new(query), false, None))
             .await
             .map(|found| found.is_some())
     }

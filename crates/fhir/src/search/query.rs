@@ -3,6 +3,7 @@
 mod digest;
 mod either;
 mod mentions;
+mod named;
 mod size;
 
 use std::sync::Arc;

@@ -61,7 +61,13 @@ fn the_main_path_needs_no_script_and_no_pointer() {
     let told = json!({
         "root": root, "invitation": format!("{root}/auth/{token}"),
         "login": "jo@clinic", "password": PASSWORD, "program": program["client_id"], "port": port,
-        "pages": ["vendors", "registrations", "alerts", "alert-rules", "break-glass", "end-session"],
+        "pages": [
+            "vendors", "registrations", "clients", "identity-providers", "alerts", "alert-rules", "break-glass",
+            "access-report", "end-session",
+            // For printing.
+            "access-report?patient=Patient/p1&format=html",
+            "vendors/acme/activity?format=html",
+        ],
     });
     run("accessible_judge.cjs", &[CHROMIUM, &told.to_string()]);
 }

@@ -180,6 +180,25 @@ pub(crate) fn table(
     out.push_str("</tbody></table>");
 }
 
+/// How pages for printing look: dark on light on any screen, the heads of tables on every sheet, no line over two
+/// sheets.
+const STYLE: &str = "body{font:14px/1.4 sans-serif;margin:2em;color:#111;background:#fff}\
+    table{border-collapse:collapse;width:100%;margin-bottom:2em}\
+    th,td{border:1px solid #767676;padding:.3em .5em;text-align:left;vertical-align:top;overflow-wrap:anywhere}\
+    thead{display:table-header-group}tr{break-inside:avoid}\
+    caption{text-align:left;margin-bottom:.5em;font-weight:bold}dt{font-weight:bold}dd{overflow-wrap:anywhere}\
+    @page{size:landscape;margin:1cm}@media print{body{margin:0;font-size:11px}}";
+
+/// The beginning of a page for printing, up to its heading.
+pub(crate) fn page_for_printing(heading: &str) -> String {
+    let heading = escaped(heading);
+    format!(
+        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{heading}</title>\
+         <style>{STYLE}</style></head><body><main><h1>{heading}</h1>"
+    )
+}
+
 /// A page for printing, without script: the patients and the openings, and the accesses where those are asked
 /// for.
 pub(crate) fn html(
@@ -188,13 +207,8 @@ pub(crate) fn html(
     report: &AccessReport,
     listed: Listed,
 ) -> Response<Body> {
-    let mut out = String::from(
-        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Accesses</title><style>\
-         body{font:14px/1.4 sans-serif;margin:2em;color:#111;background:#fff}table{border-collapse:collapse;width:100%;margin-bottom:2em}\
-         th,td{border:1px solid #767676;padding:.3em .5em;text-align:left;vertical-align:top;overflow-wrap:anywhere}\
-         thead{display:table-header-group}tr{break-inside:avoid}caption{text-align:left;margin-bottom:.5em}\
-         </style></head><body><main><h1>Who was shown what of whom</h1><dl>",
-    );
+    let mut out = page_for_printing("Who was shown what of whom");
+    out.push_str("<dl>");
     let facts = [
         ("Tenant", Some(tenant)),
         ("Patient", asked.patient),

@@ -1,5 +1,6 @@
 //! The audit trail as AuditEvents.
 
+mod asked;
 mod balp;
 mod deeds;
 mod index;
@@ -8,6 +9,7 @@ mod patches;
 mod same;
 mod transactions;
 mod unknown;
+mod verbs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

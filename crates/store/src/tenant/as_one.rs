@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use access::{Action, ActionName, Actor, RequestMeta, Spent};
+use base::limits::fixed::SEARCHED_PATIENTS_MAX;
 use base::{ResourceId, Seq, Version};
 use fhir::definitions::TypeId;
 use parking_lot::Mutex;
@@ -41,16 +42,18 @@ struct Gathered {
     as_of: Option<Seq>,
     rows: Vec<i64>,
     known: HashSet<i64>,
+    /// Patients whom it asked about by name.
+    named: Vec<ResourceId>,
 }
 
 impl Gathers {
-    /// Takes the rows that a read is about to show; whether it did. Those of another state are not of
-    /// this record.
+    /// Takes the rows that a read is about to show, and whom it asked about by name; whether it did. Those of
+    /// another state are not of this record.
     pub(super) fn shows<A: Action>(
         &self,
         spent: &Spent<A>,
         shown: Shown<'_>,
-        opened: bool,
+        (named, opened): (&[ResourceId], bool),
     ) -> bool {
         let Shown::Resources(as_of, rows) = shown else {
             return false;
@@ -61,6 +64,11 @@ impl Gathers {
             return false;
         }
         found.request = marked(found.request, opened);
+        for id in named {
+            if found.named.len() < SEARCHED_PATIENTS_MAX && !found.named.contains(id) {
+                found.named.push(id.clone());
+            }
+        }
         for row in rows {
             if found.known.insert(*row) {
                 found.rows.push(*row);
@@ -104,6 +112,7 @@ impl Gathered {
             as_of: None,
             rows: Vec::new(),
             known: HashSet::new(),
+            named: Vec::new(),
         }
     }
 }
@@ -147,6 +156,7 @@ impl TenantStore {
             asked: Asked {
                 query: Some(&of.asked),
                 version: found.version,
+                patients: &found.named,
                 ..Asked::default()
             },
             outcome: match given {

@@ -72,7 +72,7 @@ impl TenantStore {
         opened: bool,
     ) -> Result<()> {
         let gathers = self.gathers.as_ref();
-        if gathers.is_some_and(|one| one.shows(spent, shown, opened)) {
+        if gathers.is_some_and(|one| one.shows(spent, shown, (asked.patients, opened))) {
             return Ok(());
         }
         let mut record = Record {

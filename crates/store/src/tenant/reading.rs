@@ -7,8 +7,9 @@ use access::{
     Action, ActionName, History, Permit, Read as ReadAction, RequestMeta, Rule, Search, Spent,
     Update,
 };
+use base::limits::fixed::SEARCHED_PATIENTS_MAX;
 use base::{Code, ResourceId, Version};
-use fhir::definitions::TypeId;
+use fhir::definitions::{Model, TypeId};
 use fhir::resource::mask::Mask;
 use fhir::search::Query;
 use rusqlite::Connection;
@@ -585,8 +586,12 @@ impl TenantStore {
             .copied()
             .filter(|_| wanted.types.len() == 1);
         let shown = Shown::Resources(found.as_of, &rows);
+        // A total, and that there is nothing, says something of whom it asks about.
+        let patient = Model::of(self.tenant.fhir()).type_id("Patient");
+        let named = patient.map(|patient| wanted.named(patient, SEARCHED_PATIENTS_MAX));
         let asked = Asked {
             query: words.as_deref(),
+            patients: named.as_deref().unwrap_or_default(),
             ..Asked::default()
         };
         let subject = Subject::Query(type_id, &digest);

@@ -116,7 +116,7 @@ impl TenantStore {
             let row = rid.filter(|_| given);
             let shown = Shown::Resources(as_of, row.as_slice());
             let gathers = self.gathers.as_ref();
-            if !gathers.is_some_and(|one| one.shows(spent, shown, opened && given)) {
+            if !gathers.is_some_and(|one| one.shows(spent, shown, (&[], opened && given))) {
                 self.noted_as(request, spent, subject, asked, outcome)
                     .await?;
             }

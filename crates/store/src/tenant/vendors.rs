@@ -84,7 +84,11 @@ impl TenantStore {
         entry.must_stay()?;
         let what = words(party, &change);
         let detail = format!("{}: {what}: {reason}", id.as_str());
-        let intent = Self::intends_by(&spent, format!("vendor {detail}"));
+        let does = match change {
+            VendorChange::Propose(_) => "propose",
+            VendorChange::Switch { .. } => "switch",
+        };
+        let intent = Self::intends_by(&spent, format!("{does} vendor: {detail}"));
         if !own {
             return self.ends_as(&intent, async { Err(unknown()) }).await;
         }

@@ -81,6 +81,28 @@ async fn each_way_to_alter_a_row_is_found_and_named() {
              UPDATE resource SET deleted = 0, version = 1, vid = 5 WHERE version = 2 AND deleted = 1",
             &[(Truncated, "5"), (Index, "o2")],
         ),
+        // a change that nobody made is put behind the last one
+        (
+            "INSERT INTO change SELECT seq + 1, updated_us, request, actor, members, digest, chain, journal, about
+             FROM change WHERE seq = 6",
+            &[(Change, "7")],
+        ),
+        // so is one with a version of a resource, as an update would leave it
+        (
+            "INSERT INTO change SELECT seq + 1, updated_us, request, actor, members, digest, chain, journal, about
+             FROM change WHERE seq = 6;
+             INSERT INTO version SELECT 7, rid, type, 2, 7, method, updated_us, actor, dict, size, seal, body, blob
+             FROM version WHERE vid = 2;
+             UPDATE resource SET vid = 7, version = 2 WHERE vid = 2",
+            &[(Change, "7"), (Seal, "2")],
+        ),
+        // two changes stand in each other's place, with all that they made
+        (
+            "UPDATE change SET seq = -seq WHERE seq IN (2, 4);
+             UPDATE change SET seq = 6 + seq WHERE seq IN (-2, -4);
+             UPDATE version SET seq = 6 - seq WHERE seq IN (2, 4)",
+            &[(Change, "2"), (Change, "4")],
+        ),
         ("DELETE FROM ix_string WHERE rid = 2", &[(Index, "2")]),
         ("UPDATE ix_token SET code = 'other' WHERE rid = 3", &[(Index, "o1")]),
         ("UPDATE dictionary SET bytes = x'00'", &[(Dictionary, "")]),

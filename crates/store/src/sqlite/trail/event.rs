@@ -86,11 +86,12 @@ impl What {
 
     /// Something that is no interaction with resources, told in words.
     fn other(category: (&str, &str), code: (&str, &str), words: &str, action: char) -> Self {
-        // Ids and other names come after the words.
+        // Ids and other names come after the words; what was changed, and why, after a colon.
+        let said = words.split_once(": ").map_or(words, |(said, _)| said);
         let plain = |w: &&str| {
             matches!(*w, "dry-run" | "break-glass") || w.bytes().all(|b| b.is_ascii_lowercase())
         };
-        let own = words.split(' ').take_while(plain);
+        let own = said.split(' ').take_while(plain);
         let slug: Vec<&str> = own.take(3).collect();
         Self {
             category: Coding::dicom(category.0, category.1),
@@ -522,9 +523,10 @@ fn administering(words: &str) -> What {
     let has = |any: &[&str]| any.iter().any(|w| said.contains(w));
     let begins = |any: &[&str]| any.iter().any(|w| words.starts_with(w));
     let action = match () {
-        () if begins(&["create", "open", "add", "invite"]) => 'C',
+        () if begins(&["create", "open", "add", "invite", "propose"]) => 'C',
         () if begins(&["change", "publish", "suspend", "resume", "rotate", "set"]) => 'U',
-        () if begins(&["revoke", "disable", "delete", "end", "take back"]) => 'D',
+        () if begins(&["switch", "lift", "clear", "keep"]) => 'U',
+        () if begins(&["revoke", "disable", "delete", "drop", "end", "take back"]) => 'D',
         () if begins(&["list", "show", "look", "diff"]) => 'R',
         () => 'E',
     };
@@ -728,7 +730,8 @@ mod tests {
                 },
                 outcome: Outcome::Given(0),
             };
-            let mut all = named(&Told::read(&record.encode(None)).unwrap());
+            let told = Told::read(&record.encode(None)).unwrap();
+            let mut all = named(&told);
             assert!(all.len() <= 1, "{all:?}");
             all.pop()
         };

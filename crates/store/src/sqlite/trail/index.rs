@@ -28,7 +28,7 @@ use fhir::audit_event::AuditEvent;
 pub(super) use narrow::{Narrow, of_names};
 
 /// What the tables look like. One that was made otherwise is made anew.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// `at_us` is of whole milliseconds, as searches compare it.
 const DDL: &str = "

@@ -9,7 +9,7 @@ mod ways;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use access::{ClientId, PersonId};
+use access::{ActionName, ClientId, PersonId};
 use base::{Code, Micros, ResourceId};
 use rusqlite::Connection;
 
@@ -208,15 +208,22 @@ impl Making<'_> {
                 self.enough |= !(self.take)(Met::Record(told));
             }
             match found {
-                Found::Access(told) if told.outcome != "given" => {}
+                Found::Access(told) if !told.tells() => {}
                 // Every row counts for whom it is about.
-                Found::Access(told) => self.add(access(tenant, db, number, *told, usize::MAX)?)?,
+                Found::Access(told) => {
+                    let named = match told.action {
+                        Some(ActionName::Search) => told.about.patients.clone(),
+                        _ => Vec::new(),
+                    };
+                    self.add(access(tenant, db, number, *told, usize::MAX)?, named)?;
+                }
                 Found::Changes(from, to) => {
                     let mut lines = Vec::new();
                     let all = usize::MAX;
                     changes(tenant, db, number, (from, to), all, &mut lines)?;
                     lines.retain(|line| (asked.fits)(line.at, &line.actor));
-                    lines.into_iter().try_for_each(|line| self.add(line))?;
+                    let mut lines = lines.into_iter();
+                    lines.try_for_each(|line| self.add(line, Vec::new()))?;
                 }
             }
             if self.enough {
@@ -226,7 +233,8 @@ impl Making<'_> {
         Ok(())
     }
 
-    fn add(&mut self, line: AuditLine) -> Result<()> {
+    /// `named`: whom it asked about by name.
+    fn add(&mut self, line: AuditLine, named: Vec<ResourceId>) -> Result<()> {
         self.metrics.trail_events.add(1);
         let mut what = line.shown.clone();
         if what.is_empty()
@@ -237,7 +245,11 @@ impl Making<'_> {
         {
             what.push(name);
         }
-        let mut patients = Vec::new();
+        let is_there = |id: &ResourceId| {
+            let name = format!("Patient/{}", id.as_str());
+            self.patients.version_then(&name, line.at).is_some()
+        };
+        let mut patients: Vec<ResourceId> = named.into_iter().filter(is_there).collect();
         let mut about = Vec::new();
         for name in &what {
             let of = match line.action {

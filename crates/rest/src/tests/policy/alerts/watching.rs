@@ -238,3 +238,20 @@ fn databases(world: &World) -> Vec<PathBuf> {
     let paths = folders.map(|folder| folder.unwrap().path().join("data.db"));
     paths.filter(|path| path.exists()).collect()
 }
+
+#[test]
+fn who_asks_how_much_there_is_of_somebody_has_looked() {
+    let clinic = Clinic::new();
+    for id in ["counted", "sought", "left-alone"] {
+        clinic.patient(id, &star());
+    }
+    let world = &clinic.world;
+    for line in [
+        "GET Observation?patient=counted&_summary=count",
+        "GET Observation?patient=sought&code=none",
+        "GET Observation?code=none",
+    ] {
+        world.fhir(&clinic.doctor, line, "").status(200);
+    }
+    assert_eq!(clinic.alerts("vip"), ["Patient/counted", "Patient/sought"]);
+}

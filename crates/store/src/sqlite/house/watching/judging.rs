@@ -212,7 +212,7 @@ impl Judging<'_> {
                 Ok(true)
             });
         }
-        let touches = by_person && told.outcome == "given";
+        let touches = by_person && told.tells();
         self.access(&access, |look| match touches {
             true => look.touched(number, told),
             false => Ok(Vec::new()),
