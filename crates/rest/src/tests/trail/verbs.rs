@@ -64,10 +64,8 @@ fn each_verb_of_the_admin_api_is_in_the_trail_of_its_tenant() {
     let empty = || json!({});
     let of = |path: &str| path.replace("//", "lakeside/");
     let change = |config: Value| ("PATCH lakeside", json!({ "config": config }));
-    for body in [json!({ "display": "Lake" })] {
-        let asked = ("PATCH lakeside", body);
-        v.verb("change-tenant", asked, ("change-tenant", "U"));
-    }
+    let asked = ("PATCH lakeside", json!({ "display": "Lake" }));
+    v.verb("change-tenant", asked, ("change-tenant", "U"));
     for (config, code) in [
         (json!({ "audit_retention_days": 2190 }), "change-tenant"),
         (json!({ "registration": "anyone" }), "change-tenant"),
