@@ -585,15 +585,16 @@ impl<'a> Ways<'a> {
         }
         let patient = model.type_id("Patient");
         let charts = |head| in_own_compartment(model, head, type_id, &[]).is_some();
-        match grant.by {
-            Some(By::Network) if !self.is_somewhere() => return Err(Silent::Nothing),
-            None | Some(By::Network | By::Facility) => {}
-            Some(By::Consent | By::CareTeam) => {
-                if !is_binary(model, type_id) && !patient.is_some_and(charts) {
-                    let never = "the type is never in a chart";
-                    return Err(Silent::Wrong("by", never.to_owned()));
-                }
-            }
+        if grant.by.is_some_and(|by| by.key().is_some())
+            && !is_binary(model, type_id)
+            && !patient.is_some_and(charts)
+        {
+            let never = "the type is never in a chart";
+            return Err(Silent::Wrong("by", never.to_owned()));
+        }
+        // Somebody at no facility is shown nothing by a rule of charts.
+        if matches!(grant.by, Some(by) if by != By::Facility) && !self.is_somewhere() {
+            return Err(Silent::Nothing);
         }
         let way = Way {
             grant: grant.name.as_str().into(),

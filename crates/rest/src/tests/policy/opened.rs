@@ -374,11 +374,8 @@ fn only_a_permit_in_force_for_this_opens_a_chart() {
         "clinician@Location/o-1",
     ] {
         let who = staff(&world, &[roles], "system/*.cruds");
-        assert_eq!(
-            ids(&world, &who, "GET Patient"),
-            Vec::<String>::new(),
-            "{roles}"
-        );
+        let found = world.fhir(&who, "GET Patient", "");
+        found.refused(403, "scope-missing");
     }
 }
 

@@ -140,13 +140,16 @@ fn clients_and_vendors_that_are_not_changed_were_not() {
     let switch = |who: &str| world.admin(&format!("POST {TENANT}/vendors/{who}/switch"), &off);
     switch("acme").status(200);
     switch("nobody").refused(404, "vendor-unknown");
-    let about = "vendor nobody: operator switches to disabled";
+    let about = "switch vendor: nobody: operator switches to disabled";
     assert_eq!(lines(&world, about), [refused("vendor-unknown")]);
-    assert_eq!(lines(&world, "vendor acme: operator switches"), [done()]);
+    assert_eq!(
+        lines(&world, "switch vendor: acme: operator switches"),
+        [done()]
+    );
     let on = json!({ "hold": "enabled", "reason": "test", "terms": 9 });
     let answer = admin.api("POST vendors/acme/switch", &on);
     assert!(answer.code >= 400);
-    let about = "vendor acme: clinic switches to enabled";
+    let about = "switch vendor: acme: clinic switches to enabled";
     let found = lines(&world, about);
     assert!(found.len() == 1 && found[0].0 == "refused", "{found:?}");
     admin

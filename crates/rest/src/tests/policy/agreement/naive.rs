@@ -269,14 +269,13 @@ impl<'a> Naive<'a> {
         let within = grant
             .within
             .is_none_or(|w| in_charts(of) && asked.has(w.needs));
+        let mut places = asked.facilities.iter();
+        let somewhere = places.any(|at| asked.known.contains_key(*at));
         let by = grant.by.is_none_or(|by| match by {
-            By::Network => asked
-                .facilities
-                .iter()
-                .any(|at| asked.known.contains_key(*at)),
+            By::Network => somewhere,
             By::Facility => in_charts(of) && asked.has(Needs::Facilities),
-            By::CareTeam => in_charts(of) && asked.has(Needs::Practitioner),
-            By::Consent => in_charts(of),
+            By::CareTeam => somewhere && in_charts(of) && asked.has(Needs::Practitioner),
+            By::Consent => somewhere && in_charts(of),
         });
         criteria && within && by && (!grant.glass || in_charts(of) && asked.opened.is_some())
     }
