@@ -717,6 +717,8 @@ impl Operator {
     /// `tenant-unknown`
     pub async fn list_providers(&self, tenant: &str) -> Result<Vec<ProviderView>, Failure> {
         let (tenant, store) = self.tenant(tenant)?;
+        let permit = self.system(Reason::Operation, &tenant)?;
+        store.looked_at(permit, "list identity providers").await?;
         let all = store.identity_providers().await?;
         let view = |kept: &IdentityProvider| Ok(self.provider_view(&tenant, &kept.id, read(kept)?));
         all.iter().map(view).collect()

@@ -130,7 +130,7 @@ impl Operator {
     pub async fn policy_matrix(&self, name: &str) -> Result<Matrix, Failure> {
         let (tenant, store) = self.tenant(name)?;
         let permit = self.system(Reason::Operation, &tenant)?;
-        store.looked_at_policy(permit, "policy matrix").await?;
+        store.looked_at(permit, "policy matrix").await?;
         self.work(&tenant, &store).matrix().await
     }
 }
@@ -172,9 +172,7 @@ impl Session {
         let (policy, _) = self.store.governing().await?;
         let told = policy.document().told_outdated();
         if told.is_some() {
-            self.store
-                .looked_at_policy(permit, "outdated policy")
-                .await?;
+            self.store.looked_at(permit, "outdated policy").await?;
         }
         Ok(told)
     }

@@ -70,7 +70,7 @@ impl Work<'_> {
             role: asked.role,
             names: asked.names.unwrap_or_default(),
         };
-        self.store.looked_at_policy(permit, "import policy").await?;
+        self.store.looked_at(permit, "import policy").await?;
         let made = self.aside(&customs, move |surroundings| {
             import_policies(asked.from, &asked.documents, &options, surroundings)
         });

@@ -152,7 +152,7 @@ struct Test {
     roles: Vec<String>,
     /// `read search history create update delete export`, or an operation that grants name (`'$lastn'`)
     action: String,
-    /// `Patient`, or `Patient/7`.
+    /// A resource type
     target: String,
     /// A draft to ask instead of the policy in force.
     #[arg(long, value_name = "FILE")]
@@ -260,15 +260,8 @@ pub fn run(args: &Policy) -> anyhow::Result<()> {
             print(args.output, &matrix, as_table)
         }
         What::Test(test) => {
-            let (type_name, id) = match test.target.split_once('/') {
-                Some((type_name, id)) => (type_name, Some(id)),
-                None => (test.target.as_str(), None),
-            };
             let mut question =
-                json!({ "roles": test.roles, "action": test.action, "type": type_name });
-            if let Some(id) = id {
-                question["id"] = json!(id);
-            }
+                json!({ "roles": test.roles, "action": test.action, "type": test.target });
             if let Some(client) = &test.client {
                 question["client"] = json!(client);
             }

@@ -73,8 +73,8 @@ impl TenantStore {
         Err(internal("consents are not known"))
     }
 
-    /// Records that somebody looks at what the policy in force gives.
-    pub async fn looked_at_policy(&self, permit: Permit<Administer>, what: &str) -> Result<()> {
+    /// Records that somebody looks at something that is administered: what the policy gives, who lets people in.
+    pub async fn looked_at(&self, permit: Permit<Administer>, what: &str) -> Result<()> {
         let spent = permit.spend(&self.tenant);
         self.entry()?.must_stay()?;
         self.administered(&spent, what).await

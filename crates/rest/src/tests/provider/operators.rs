@@ -555,3 +555,12 @@ fn whoever_came_by_what_an_operator_set_decides_nothing_for_the_clinic() {
     decide(&admin, &to_keep(&admin)).status(200);
     assert_eq!(publishes().code, 200);
 }
+
+#[test]
+fn who_looks_at_the_providers_of_a_clinic_is_in_its_trail() {
+    let acme = Acme::without();
+    assert!(!trail(&acme).contains("list identity providers"));
+    let listed = acme.world.admin(&format!("GET {PROVIDERS}"), &Value::Null);
+    listed.status(200);
+    assert!(trail(&acme).contains("list identity providers"));
+}
