@@ -34,6 +34,11 @@ impl Operation {
         self.does
     }
 
+    /// Whether this is its name, without `$`.
+    fn is_called(&self, name: &str) -> bool {
+        self.name.strip_prefix('$') == Some(name)
+    }
+
     fn explained(&self) -> ActionName {
         self.does.first().copied().unwrap_or(ActionName::Read)
     }
@@ -148,8 +153,7 @@ impl Errand {
             return Some(Self::Bulk);
         }
         let mut all = OPERATIONS.iter();
-        let found = all.find(|operation| operation.name.strip_prefix('$') == Some(name));
-        found.map(Self::Operation)
+        all.find(|of| of.is_called(name)).map(Self::Operation)
     }
 
     /// The operation that a refusal would name, with `$`.
@@ -216,9 +220,8 @@ pub(super) enum Bulk {
 impl Rights {
     /// What the caller may do while an operation (without `$`) is done.
     pub fn to_operate(self: &Arc<Self>, operation: &str) -> Arc<Self> {
-        let named =
-            |of: &&(&'static Operation, Arc<Self>)| of.0.name.strip_prefix('$') == Some(operation);
-        let own = self.operations.iter().find(named);
+        let mut all = self.operations.iter();
+        let own = all.find(|(of, _)| of.is_called(operation));
         own.map_or(self, |(_, own)| own).clone()
     }
 
@@ -231,7 +234,7 @@ impl Rights {
         }
     }
 
-    /// What they are on an errand; none where nothing may be done on it.
+    /// What they are on an errand, to be told; none where nothing may be done on it.
     pub fn on(&self, errand: Errand) -> Option<&Self> {
         if errand.is_refused(self) {
             return None;

@@ -350,7 +350,6 @@ impl Rights {
     pub(super) fn settle(&mut self) {
         let [read, search, ..] = &self.reach;
         self.seen = search.or(read);
-        self.evidence = Arc::new(Evidence::of(self.shown()));
     }
 
     /// Takes what they are on errands of their own. What may be read or changed on any of them may be opened by
@@ -360,10 +359,6 @@ impl Rights {
         operations: Vec<(&'static Operation, Self)>,
         mut bulk: Bulk,
     ) {
-        if operations.is_empty() && matches!(bulk, Bulk::Same | Bulk::Nothing) {
-            self.bulk = bulk;
-            return;
-        }
         let own = match &bulk {
             Bulk::Own(own) => Some(&**own),
             Bulk::Same | Bulk::Nothing => None,

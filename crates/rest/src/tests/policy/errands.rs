@@ -389,3 +389,17 @@ fn what_is_refused_by_name_is_told_as_nothing_and_recorded() {
         "{event:#}"
     );
 }
+
+#[test]
+fn every_operation_that_is_served_can_be_refused_by_name() {
+    let (world, _) = World::clinic();
+    let paths = crate::routes::ROUTES.iter().map(|route| route.path);
+    let mut names: Vec<&str> = paths
+        .filter_map(|path| path.find('$').map(|at| &path[at..]))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    assert!(names.len() > 20, "{names:?}");
+    let no = json!({ "name": "no", "effect": "deny", "who": { "anyone": true }, "actions": names, "types": ["*"] });
+    grants(&world, &json!([no]));
+}
